@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/device.h"
+#include "engine/tensor.h"
+
+namespace roap {
+
+/// How a weight starts. Random values depend on the run's seed and the weight's name only.
+struct Initializer {
+  enum class Kind { constant, uniform, normal };
+  Kind kind = Kind::constant;
+  double a = 0;  ///< constant: the value; uniform: lower bound; normal: mean
+  double b = 0;  ///< uniform: upper bound; normal: standard deviation
+  static Initializer constant(double value) { return {Kind::constant, value, 0}; }
+  static Initializer uniform(double bound) { return {Kind::uniform, -bound, bound}; }
+  static Initializer normal(double deviation) { return {Kind::normal, 0, deviation}; }
+};
+
+/// The flat arrays of persistent state. Weights, gradients and both Adam moments share one layout.
+enum class Arena : std::uint8_t { weights, gradients, moment1, moment2, buffers };
+inline constexpr int kArenas = 5;
+
+/// A range of an arena.
+struct Slot {
+  Arena arena = Arena::weights;
+  std::int64_t offset = 0;  ///< in elements
+  Shape shape;
+};
+
+struct ParameterInfo {
+  std::string name;  ///< "grounder.conv1.weight"
+  Slot slot;
+  Initializer initializer;
+};
+
+/// Owns all state that lives longer than one step: weights, gradients, Adam moments and buffers (BatchNorm statistics), each
+/// in one flat array on the device, so that Adam is one launch and a checkpoint a list of slices. Declared while graphs are
+/// built; `allocate` ends the declarations.
+class ParameterStore {
+ public:
+  explicit ParameterStore(DeviceKind device = DeviceKind::cpu) : device_(device) {}
+
+  /// Declares a weight, or finds it again when a second graph shares it (the shape must be the same).
+  Slot declare(const std::string& name, Shape shape, Initializer initializer);
+  Slot declare_buffer(const std::string& name, Shape shape, Initializer initializer);
+
+  /// Allocates the arenas (zero-filled) and sets every weight and buffer from `seed`.
+  void initialize(std::uint64_t seed);
+  void allocate();
+
+  [[nodiscard]] const std::vector<ParameterInfo>& weights() const { return weights_; }
+  [[nodiscard]] const std::vector<ParameterInfo>& buffers() const { return buffers_; }
+  /// The slot of that weight (or buffer) in `arena`; throws UsageError where there is none.
+  [[nodiscard]] Slot slot(const std::string& name, Arena arena = Arena::weights) const;
+  /// The whole arena as one flat slot. Every arena but buffers has weight_count() elements.
+  [[nodiscard]] Slot all(Arena arena) const;
+  /// Elements of the weights arena, padding included (each weight starts at a multiple of 16 elements).
+  [[nodiscard]] std::int64_t weight_count() const { return weight_count_; }
+  /// Offset of the first weight whose name starts with `prefix`; weight_count() where there is none. Weights of one
+  /// network are declared together, so a prefix names a contiguous range.
+  [[nodiscard]] std::int64_t first_offset(const std::string& prefix) const;
+  /// Number of weights without padding.
+  [[nodiscard]] std::int64_t parameter_count() const;
+
+  [[nodiscard]] void* data(const Slot& slot) const;
+  [[nodiscard]] std::vector<float> read(const Slot& slot) const;
+  [[nodiscard]] std::vector<double> read_f64(const Slot& slot) const;
+  void write(const Slot& slot, std::span<const float> values);
+  [[nodiscard]] std::size_t bytes() const;
+  [[nodiscard]] DeviceKind device() const { return device_; }
+
+ private:
+  Slot declare_in(std::vector<ParameterInfo>& list, std::int64_t& count, Arena arena, const std::string& name,
+                  Shape shape, Initializer initializer);
+  DeviceKind device_;
+  std::vector<ParameterInfo> weights_, buffers_;
+  std::map<std::string, std::size_t> weight_index_, buffer_index_;
+  std::int64_t weight_count_ = 0, buffer_count_ = 0;
+  std::vector<DeviceBuffer> arenas_;
+};
+
+}  // namespace roap

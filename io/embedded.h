@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+namespace roap::io {
+
+struct EmbeddedFile {
+  std::string_view name;  ///< path in the repository, for example "presets/digits.toml"
+  std::string_view bytes;
+};
+
+/// Files built into the binary: the presets and the digits.
+const std::vector<EmbeddedFile>& embedded_files();
+
+}  // namespace roap::io

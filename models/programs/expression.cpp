@@ -1,0 +1,108 @@
+#include "models/programs/expression.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "kernels/common/error.h"
+
+namespace roap::programs {
+namespace {
+
+void check_nodes(int variables, const std::vector<Node>& nodes) {
+  if (nodes.empty()) throw ShapeError("expression without nodes: it needs at least one variable");
+  for (int i = 0; i < static_cast<int>(nodes.size()); ++i) {
+    const Node& node = nodes[i];
+    if (node.is_leaf() && node.variable >= variables) {
+      throw ShapeError(fmt::format("expression node {} is variable s{}, but there are only {} variables", i,
+                                   node.variable + 1, variables));
+    }
+    const bool earlier = node.left >= 0 && node.left < i && node.right >= 0 && node.right < i;
+    if (!node.is_leaf() && !earlier) {
+      throw ShapeError(fmt::format("expression node {} takes nodes {} and {}: arguments must be earlier nodes", i,
+                                   node.left, node.right));
+    }
+  }
+}
+
+/// For every node the node that holds its value once no-ops are skipped and leaves of a variable are shared.
+std::vector<int> representatives(int variables, const std::vector<Node>& nodes) {
+  std::vector<int> same_as(nodes.size());
+  std::vector<int> leaf_of(variables, -1);
+  for (int i = 0; i < static_cast<int>(nodes.size()); ++i) {
+    const Node& node = nodes[i];
+    same_as[i] = i;
+    if (node.is_leaf()) {
+      int& leaf = leaf_of[node.variable];
+      if (leaf < 0) leaf = i;
+      same_as[i] = leaf;
+    } else if (node.op == Operator::noop) {
+      same_as[i] = same_as[node.left];
+    }
+  }
+  return same_as;
+}
+
+}  // namespace
+
+Expression::Expression(int variables, const std::vector<Node>& nodes) : variables_(variables) {
+  check_nodes(variables, nodes);
+  const std::vector<int> same_as = representatives(variables, nodes);
+  std::vector<bool> live(nodes.size(), false);
+  live[same_as.back()] = true;
+  for (int i = static_cast<int>(nodes.size()) - 1; i >= 0; --i) {
+    if (!live[i] || nodes[i].is_leaf()) continue;
+    live[same_as[nodes[i].left]] = true;
+    live[same_as[nodes[i].right]] = true;
+  }
+  std::vector<int> position(nodes.size(), -1);
+  for (int i = 0; i < static_cast<int>(nodes.size()); ++i) {
+    if (!live[i]) continue;
+    position[i] = static_cast<int>(nodes_.size());
+    const Node& node = nodes[i];
+    nodes_.push_back(node.is_leaf()
+                         ? Node::leaf(node.variable)
+                         : Node::inner(node.op, position[same_as[node.left]], position[same_as[node.right]]));
+  }
+}
+
+Expression Expression::variable(int variables, int index) { return {variables, {Node::leaf(index)}}; }
+
+Expression Expression::combine(Operator op, const Expression& left, const Expression& right) {
+  if (left.variables_ != right.variables_) {
+    throw ShapeError(fmt::format("cannot combine an expression over {} variables with one over {}", left.variables_,
+                                 right.variables_));
+  }
+  std::vector<Node> nodes = left.nodes_;
+  const int offset = static_cast<int>(nodes.size());
+  for (const Node& node : right.nodes_) {
+    nodes.push_back(node.is_leaf() ? node : Node::inner(node.op, node.left + offset, node.right + offset));
+  }
+  nodes.push_back(Node::inner(op, offset - 1, static_cast<int>(nodes.size()) - 1));
+  return {left.variables_, nodes};
+}
+
+double Expression::evaluate(std::span<const double> symbols) const {
+  if (static_cast<int>(symbols.size()) != variables_) {
+    throw ShapeError(
+        fmt::format("an expression over {} variables was evaluated at {} symbols", variables_, symbols.size()));
+  }
+  return fold<double>([&](int variable) { return symbols[variable]; }, apply<double>);
+}
+
+std::size_t Expression::operator_count() const {
+  return std::ranges::count_if(nodes_, [](const Node& node) { return !node.is_leaf(); });
+}
+
+double Expression::tree_operator_count() const {
+  return fold<double>([](int) { return 0.0; }, [](Operator, double left, double right) { return 1.0 + left + right; });
+}
+
+double Expression::degree_bound() const {
+  return fold<double>([](int) { return 1.0; },
+                      [](Operator op, double left, double right) {
+                        return op == Operator::mul ? left + right : std::max(left, right);
+                      });
+}
+
+}  // namespace roap::programs
