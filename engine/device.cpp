@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 #include <omp.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 
 namespace roap {
 
@@ -26,17 +25,16 @@ std::size_t element_size(DeviceKind device, DType dtype) {
 }
 
 DeviceBuffer::DeviceBuffer(std::size_t bytes) : size_(bytes) {
-  constexpr std::size_t kAlignment = 64;
-  const std::size_t rounded = std::max<std::size_t>((bytes + kAlignment - 1) / kAlignment, 1) * kAlignment;
-  data_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded)));
-  if (!data_) {
+  // Anonymous pages are zero and take memory only once they are touched: a plan can be printed without paying for it.
+  void* pages = mmap(nullptr, std::max<std::size_t>(bytes, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) {
     throw DeviceError(fmt::format("cannot allocate {:.1f} MiB on the cpu: use fewer pairs per step or a smaller model",
                                   static_cast<double>(bytes) / (1 << 20)));
   }
-  std::memset(data_.get(), 0, rounded);
+  data_ = {static_cast<std::byte*>(pages), Unmap{std::max<std::size_t>(bytes, 1)}};
 }
 
-void DeviceBuffer::Free::operator()(std::byte* data) const { std::free(data); }
+void DeviceBuffer::Unmap::operator()(std::byte* data) const { munmap(data, bytes); }
 
 namespace {
 

@@ -14,7 +14,7 @@ namespace roap {
 /// Bytes of one element on the device (an f32 takes 8 on the double-precision reference).
 std::size_t element_size(DeviceKind device, DType dtype);
 
-/// 64-byte aligned zero-filled memory of a device. Throws DeviceError when there is too little.
+/// Page-aligned zero-filled memory of a device. Throws DeviceError when there is too little.
 class DeviceBuffer {
  public:
   DeviceBuffer() = default;
@@ -23,10 +23,11 @@ class DeviceBuffer {
   [[nodiscard]] std::size_t size() const { return size_; }
 
  private:
-  struct Free {
+  struct Unmap {
+    std::size_t bytes;
     void operator()(std::byte* data) const;
   };
-  std::unique_ptr<std::byte, Free> data_;
+  std::unique_ptr<std::byte, Unmap> data_;
   std::size_t size_ = 0;
 };
 

@@ -95,9 +95,9 @@ Slot ParameterStore::all(Arena arena) const {
   return {arena, 0, Shape{arena == Arena::buffers ? buffer_count_ : weight_count_}};
 }
 
-std::int64_t ParameterStore::first_offset(const std::string& prefix) const {
+std::int64_t ParameterStore::first_offset_after(const std::string& prefix) const {
   for (const ParameterInfo& info : weights_) {
-    if (info.name.starts_with(prefix)) return info.slot.offset;
+    if (!info.name.starts_with(prefix)) return info.slot.offset;
   }
   return weight_count_;
 }

@@ -62,9 +62,9 @@ class ParameterStore {
   [[nodiscard]] Slot all(Arena arena) const;
   /// Elements of the weights arena, padding included (each weight starts at a multiple of 16 elements).
   [[nodiscard]] std::int64_t weight_count() const { return weight_count_; }
-  /// Offset of the first weight whose name starts with `prefix`; weight_count() where there is none. Weights of one
-  /// network are declared together, so a prefix names a contiguous range.
-  [[nodiscard]] std::int64_t first_offset(const std::string& prefix) const;
+  /// Offset of the first weight whose name does not start with `prefix`; weight_count() where there is none. The weights of
+  /// the first network are declared together, so they end there.
+  [[nodiscard]] std::int64_t first_offset_after(const std::string& prefix) const;
   /// Number of weights without padding.
   [[nodiscard]] std::int64_t parameter_count() const;
 

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <optional>
 #include <ranges>
+#include <type_traits>
 #include <utility>
 
 #include "io/file_util.h"
@@ -23,6 +24,7 @@ constexpr std::string_view kTemporaryPrefix = ".tmp-";
 constexpr const char* kModelFile = "model.safetensors";
 constexpr const char* kStateFile = "state.safetensors";
 constexpr const char* kManifestFile = "manifest.json";
+constexpr const char* kOwnHash = "manifest_sha256";
 
 fs::path checkpoints_folder(const fs::path& run_folder) { return run_folder / "checkpoints"; }
 
@@ -78,6 +80,12 @@ nlohmann::ordered_json file_record(const SafetensorsWriter::Written& written) {
   throw CheckpointError(fmt::format("{}: {}: {}", folder.string(), file, reason));
 }
 
+/// Hash of the manifest's values without the hash itself; blanks and the order of fields do not count.
+std::string own_hash(nlohmann::json manifest) {
+  manifest.erase(kOwnHash);
+  return sha256_hex(manifest.dump());
+}
+
 /// Reads a file of a checkpoint; a missing one is a damaged checkpoint.
 std::string read_checkpoint_file(const fs::path& folder, const char* name) {
   try {
@@ -104,8 +112,12 @@ class Manifest {
   T get(const std::string& pointer) const {
     const nlohmann::json::json_pointer path("/" + pointer);
     if (!json_.contains(path)) fail(folder_, kManifestFile, fmt::format("{}: missing", pointer));
+    const nlohmann::json& value = json_.at(path);
+    if (std::is_integral_v<T> && !value.is_number_integer()) {
+      fail(folder_, kManifestFile, fmt::format("{}: expected a whole number, found {}", pointer, value.dump()));
+    }
     try {
-      return json_.at(path).get<T>();
+      return value.get<T>();
     } catch (const nlohmann::json::exception& error) {
       fail(folder_, kManifestFile, fmt::format("{}: {}", pointer, error.what()));
     }
@@ -117,6 +129,11 @@ class Manifest {
     if (found != expected) {
       fail(folder_, kManifestFile, fmt::format("{}: expected {}, found {}", pointer, expected, found));
     }
+  }
+
+  void expect_own_hash() const {
+    if (!json_.is_object()) fail(folder_, kManifestFile, "not an object");
+    expect(kOwnHash, own_hash(json_));
   }
 
   /// The file's content, after its size and hash were compared with the manifest.
@@ -160,15 +177,16 @@ fs::path write_checkpoint(const fs::path& run_folder, const CheckpointInfo& info
     ensure_writable_folder(temporary);
     const auto model_written = model.write(temporary / kModelFile);
     const auto state_written = state.write(temporary / kStateFile);
-    const nlohmann::ordered_json manifest = {
+    nlohmann::ordered_json manifest = {
         {"format", kFormat},
         {"step", info.step},
         {"config_sha256", info.config_sha256},
         {"files", {{kModelFile, file_record(model_written)}, {kStateFile, file_record(state_written)}}},
         {"extra", info.extra}};
+    manifest[kOwnHash] = own_hash(manifest);
     atomic_write(temporary / kManifestFile, manifest.dump(2) + "\n");
     // A checkpoint of this step exists only when the run went back behind it because it was damaged.
-    if (fs::exists(published)) hide_checkpoint(run_folder, info.step);
+    if (is_present(published)) hide_checkpoint(run_folder, info.step);
     rename_or_throw(temporary, published);
     sync_folder(parent);
   } catch (...) {
@@ -186,7 +204,7 @@ std::vector<std::int64_t> list_checkpoints(const fs::path& run_folder) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(checkpoints_folder(run_folder), error)) {
     const std::optional<std::int64_t> step = step_of(entry.path().filename().string());
-    if (step && entry.is_directory()) steps.push_back(*step);
+    if (step && is_folder(entry.path())) steps.push_back(*step);
   }
   std::ranges::sort(steps);
   return steps;
@@ -201,6 +219,8 @@ Checkpoint load_checkpoint(const fs::path& run_folder, std::int64_t step, std::s
   CheckpointInfo info{step, manifest.get<std::string>("config_sha256"), manifest.get<nlohmann::json>("extra")};
   SafetensorsFile model = load_tensors(manifest, folder, kModelFile);
   SafetensorsFile state = load_tensors(manifest, folder, kStateFile);
+  // Last, because the checks above say more about what differs.
+  manifest.expect_own_hash();
   return {std::move(info), std::move(folder), std::move(model), std::move(state)};
 }
 

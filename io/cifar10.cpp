@@ -25,18 +25,18 @@ fs::path batch_file(const fs::path& folder, int number) { return folder / fmt::f
 
 /// The folder that holds the files: the given one or its well-known subfolder.
 fs::path find_folder(const fs::path& given) {
-  if (!fs::is_directory(given)) {
+  if (!is_folder(given)) {
     throw DataError(
         fmt::format("CIFAR-10 folder {} does not exist; give the folder with data_batch_1.bin, as in "
                     "cifar10:DIR",
                     given.string()));
   }
-  const bool nested = !fs::exists(given / kTestFile) && fs::is_directory(given / kSubfolder);
+  const bool nested = !is_present(given / kTestFile) && is_folder(given / kSubfolder);
   return nested ? given / kSubfolder : given;
 }
 
 void require_file(const fs::path& file) {
-  if (fs::is_regular_file(file)) return;
+  if (is_file(file)) return;
   throw DataError(
       fmt::format("{} is missing; the binary version of CIFAR-10 has data_batch_1.bin to data_batch_5.bin "
                   "and test_batch.bin",

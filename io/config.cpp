@@ -69,11 +69,17 @@ bool store(const toml::node& node, ConfigField field) {
   return true;
 }
 
+/// The value as a file would have it.
+std::string source_text(const toml::node& node) {
+  if (node.is_string()) return toml_string(node.as_string()->get());
+  std::ostringstream text;
+  text << toml::node_view<const toml::node>(node);
+  return text.str();
+}
+
 void set_value(Config& config, const ConfigKey& key, const toml::node& node, const std::string& where) {
   if (!store(node, key.field(config))) {
-    std::ostringstream found;
-    found << toml::node_view<const toml::node>(node);
-    fail(where, fmt::format("{}: expected {}, found {}", key.name, type_of(key), found.str()));
+    fail(where, fmt::format("{}: expected {}, found {}", key.name, type_of(key), source_text(node)));
   }
   const std::string problem = check_limits(key, config);
   if (!problem.empty()) fail(where, fmt::format("{}: {}", key.name, problem));
@@ -159,22 +165,6 @@ Config load_config(const std::string& preset_or_file, std::span<const std::strin
   Config config = is_file_name(preset_or_file) ? parse_config_file(preset_or_file) : parse_preset(preset_or_file);
   for (const std::string& setting : settings) apply_setting(config, setting);
   return config;
-}
-
-std::int64_t total_steps(const Config& config) {
-  const Config::Train& train = config.train;
-  if (train.steps == 0 && train.epochs == 0) {
-    throw UsageError(
-        "the length of the run is not set: give train.steps or train.epochs, for example "
-        "--set train.steps=3000");
-  }
-  if (train.steps > 0 && train.epochs > 0) {
-    throw UsageError(fmt::format("train.steps = {} and train.epochs = {} are both set: set one of them to 0",
-                                 train.steps, train.epochs));
-  }
-  if (train.steps > 0) return train.steps;
-  const std::int64_t pairs = train.epochs * train.pairs_per_epoch;  // at most 1e18 by the limits of both
-  return (pairs + train.pairs_per_step - 1) / train.pairs_per_step;
 }
 
 std::string to_toml(const Config& config, TomlComments comments) {

@@ -121,6 +121,12 @@ const std::vector<ConfigKey>& table() {
       {ROAP_KEY(train.loss), Choices{{"gaussian", "profiled"}, {}},
        "Squared error in units of each task's variance, or the log of one plus it, which keeps a few bad tasks from "
        "drowning the others."},
+      {ROAP_KEY(train.loss_floor), NumberRange{0, 1e6, true},
+       "Error, in units of a task's variance, below which the profiled loss takes a task for solved; the gaussian loss "
+       "ignores it."},
+      {ROAP_KEY(train.samples), NumberRange{1, 1024},
+       "Programs sampled per task and step. With several, the profiled loss averages their likelihoods (an importance-"
+       "weighted bound), the gaussian loss their errors; 1 is the paper's."},
       {ROAP_KEY(train.lambda), NumberRange{0, 1e6}, "Weight of the expected program length in the loss."},
       {ROAP_KEY(train.lambda_from), NumberRange{0, 1}, "Share of the run after which the length counts."},
       {ROAP_KEY(train.sharpness), NumberRange{0, 1000, true},

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/evp.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -76,12 +75,26 @@ void OutputFile::sync_and_close() {
   if (::close(std::exchange(descriptor_, -1)) != 0) throw_system_error("close", path_, errno);
 }
 
+bool is_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
+bool is_file(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored);
+}
+
+bool is_present(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored));
+}
+
 std::string read_file(const fs::path& path) {
   const auto fail = [&](int error_number) {
     throw DataError(fmt::format("cannot read {}: {}", path.string(), std::generic_category().message(error_number)));
   };
-  std::error_code status_error;
-  if (fs::is_directory(path, status_error)) fail(EISDIR);
+  if (is_folder(path)) fail(EISDIR);
   errno = 0;
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) fail(errno != 0 ? errno : EIO);
@@ -155,7 +168,7 @@ void ensure_writable_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw_system_error("create folder", folder, error.value());
-  if (!fs::is_directory(folder, error)) throw_system_error("create folder", folder, ENOTDIR);
+  if (!is_folder(folder)) throw_system_error("create folder", folder, ENOTDIR);
   // Trying beats asking access(): read-only file systems and quotas answer only to an attempt.
   const fs::path probe = temporary_name(folder / "probe");
   try {
@@ -169,23 +182,18 @@ void ensure_writable_folder(const fs::path& folder) {
 
 fs::path first_free_path(const fs::path& path) {
   fs::path candidate = path;
-  for (int number = 2; fs::exists(fs::symlink_status(candidate)); ++number) {
+  for (int number = 2; is_present(candidate); ++number) {
     candidate = fmt::format("{}-{}", path.string(), number);
   }
   return candidate;
 }
 
 void create_output_folder(const fs::path& path) {
-  std::error_code error;
-  if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
-  if (error) throw_system_error("create folder", path.parent_path(), error.value());
-  const int error_number = ::mkdir(path.c_str(), 0777) == 0 ? 0 : errno;
-  const bool in_use = error_number == EEXIST && !(fs::is_directory(path, error) && fs::is_empty(path, error));
-  if (in_use) {
+  std::error_code ignored;
+  if (is_present(path) && !(is_folder(path) && fs::is_empty(path, ignored))) {
     throw UsageError(fmt::format("output folder {} is in use; nothing is overwritten. Choose another, for example {}",
                                  path.string(), first_free_path(path).string()));
   }
-  if (error_number != 0 && error_number != EEXIST) throw_system_error("create folder", path, error_number);
   ensure_writable_folder(path);
 }
 

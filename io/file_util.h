@@ -32,6 +32,11 @@ class OutputFile {
   int descriptor_ = -1;
 };
 
+/// Whether a folder, a regular file or anything of that name is there; "no" where it cannot be looked at.
+bool is_folder(const std::filesystem::path& path);
+bool is_file(const std::filesystem::path& path);
+bool is_present(const std::filesystem::path& path);
+
 /// Whole content of a file. DataError when it is missing, a folder or unreadable.
 std::string read_file(const std::filesystem::path& path);
 

@@ -82,7 +82,7 @@ Image decode_jpeg(std::string_view bytes, int channels, std::string_view label) 
   image.pixels.resize(static_cast<std::size_t>(width) * height * channels);
   const int format = channels == 1 ? TJPF_GRAY : TJPF_RGB;
   check(tjDecompress2(turbo.get(), data, bytes.size(), image.pixels.data(), width, 0, height, format,
-                      TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS | TJFLAG_ACCURATEDCT));
+                      TJFLAG_LIMITSCANS | TJFLAG_ACCURATEDCT));
   return image;
 }
 

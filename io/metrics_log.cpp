@@ -14,7 +14,7 @@ bool belongs(std::string_view line, std::int64_t step) {
   const nlohmann::json json = nlohmann::json::parse(line, nullptr, kThrow);
   if (!json.is_object()) return false;
   const auto found = json.find("step");
-  return found == json.end() || (found->is_number() && found->get<std::int64_t>() <= step);
+  return found == json.end() || (found->is_number_integer() && found->get<std::int64_t>() <= step);
 }
 
 }  // namespace
@@ -22,7 +22,7 @@ bool belongs(std::string_view line, std::int64_t step) {
 void MetricsLog::append(const nlohmann::ordered_json& line) { file_.write(line.dump() + "\n"); }
 
 void truncate_metrics(const std::filesystem::path& path, std::int64_t step) {
-  if (!std::filesystem::exists(path)) return;
+  if (!is_present(path)) return;
   const std::string text = read_file(path);
   std::size_t kept = 0;
   for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', kept)) {

@@ -71,7 +71,7 @@ std::string suggest_run(const fs::path& path) {
   std::vector<std::string> neighbours;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(path.has_parent_path() ? path.parent_path() : ".", error)) {
-    if (fs::exists(entry.path() / kConfigFile, error)) neighbours.push_back(entry.path().filename().string());
+    if (is_present(entry.path() / kConfigFile)) neighbours.push_back(entry.path().filename().string());
   }
   return suggestion(path.filename().string(), neighbours);
 }
@@ -93,24 +93,25 @@ nlohmann::ordered_json describe_environment(const std::string& version, std::int
 }
 
 RunFolder RunFolder::create(const fs::path& path, const RunName& name) {
+  fs::path created = path;
   if (path.empty()) {
-    const fs::path created = create_numbered_folder(automatic_path(name));
-    return {created, FileLock(created / kLockFile)};
+    created = create_numbered_folder(automatic_path(name));
+  } else {
+    create_output_folder(path);
   }
-  create_output_folder(path);
-  FileLock lock(path / kLockFile);
-  // Two processes can both have found the folder empty; the second to lock it finds the first one's files.
-  if (fs::exists(path / kStatusFile)) throw UsageError(fmt::format("output folder {} is in use", path.string()));
-  RunFolder folder(path, std::move(lock));
+  FileLock lock(created / kLockFile);
+  // Two processes can both have found a given folder empty; the second to lock it finds the first one's STATUS.
+  if (is_present(created / kStatusFile)) throw UsageError(fmt::format("output folder {} is in use", created.string()));
+  RunFolder folder(std::move(created), std::move(lock));
   folder.write_status({RunState::running, 0});
   return folder;
 }
 
 RunFolder RunFolder::open(const fs::path& path, Access access) {
-  if (!fs::is_directory(path)) {
+  if (!is_folder(path)) {
     throw CheckpointError(fmt::format("no run folder {}{}", path.string(), suggest_run(path)));
   }
-  if (!fs::exists(path / kConfigFile)) {
+  if (!is_present(path / kConfigFile)) {
     throw CheckpointError(fmt::format("{} is not a run folder: it has no {}", path.string(), kConfigFile));
   }
   if (access == Access::read) return {path, std::nullopt};
@@ -121,7 +122,13 @@ void RunFolder::write(const char* name, const std::string& text) const { atomic_
 
 void RunFolder::write_config(const Config& config) const { write(kConfigFile, to_toml(config)); }
 
-Config RunFolder::read_config() const { return load_config((path_ / kConfigFile).string()); }
+Config RunFolder::read_config() const {
+  try {
+    return load_config((path_ / kConfigFile).string());
+  } catch (const UsageError& error) {
+    throw CheckpointError(error.what());
+  }
+}
 
 void RunFolder::write_command(std::span<const std::string> arguments) const {
   std::string line;

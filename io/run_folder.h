@@ -47,6 +47,7 @@ class RunFolder {
   [[nodiscard]] std::filesystem::path metrics_path() const { return path_ / "metrics.jsonl"; }
 
   void write_config(const Config& config) const;
+  /// CheckpointError with file:line when config.toml is damaged or of another version.
   [[nodiscard]] Config read_config() const;
   /// The command line, quoted so that a shell reads it back.
   void write_command(std::span<const std::string> arguments) const;

@@ -1,0 +1,189 @@
+#include "models/trainer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "engine/autodiff.h"
+#include "engine/schedule.h"
+#include "kernels/adam_step/adam_step_op.h"
+#include "kernels/batch_norm/batch_norm_op.h"
+#include "kernels/gradient_guard/gradient_guard_op.h"
+#include "kernels/gumbel_softmax/gumbel_softmax_op.h"
+#include "kernels/image_batch/image_batch_op.h"
+#include "kernels/repeat_rows/repeat_rows_op.h"
+#include "kernels/reshape/reshape_op.h"
+#include "kernels/task_loss/task_loss_op.h"
+#include "models/grounder.h"
+
+namespace roap {
+
+namespace {
+
+constexpr double kCosineFloor = 0.02;  // share of the rate that is left at the end of a cosine schedule
+
+std::array<std::uint32_t, 4> words(const RandomKey& key) { return {key.seed_low, key.seed_high, key.stream, key.step}; }
+
+ImageBatchParams image_params(const Config& config, const ProblemShape& problem) {
+  ImageBatchParams params{problem.scale, problem.shift};
+  if (config.data.augment) {
+    params.flip = problem.channels == 3;  // a mirrored digit is another digit
+    params.max_shift = problem.height / 8;
+  }
+  return params;
+}
+
+}  // namespace
+
+Trainer::Trainer(Model& model, const PairSource& source, Options options)
+    : model_(model), source_(source), options_(options), graph_(model.store()) {
+  const Config::Train& train = model.config().train;
+  total_steps_ = static_cast<std::uint64_t>(roap::total_steps(model.config()));
+  image_index_.resize(static_cast<std::size_t>(train.pairs_per_step * source.symbols()));
+  y_.resize(static_cast<std::size_t>(train.pairs_per_step * source.tasks()));
+  build();
+  executor_ = std::make_unique<Executor>(graph_, PlanOptions{!options.keep_everything, 0});
+  executor_->bind(t_.images, source.images().pixels);
+  executor_->write(t_.sigma, source.sigma());
+}
+
+void Trainer::build() {
+  const Config& config = model_.config();
+  const ProblemShape& problem = model_.problem();
+  const int pairs = static_cast<int>(config.train.pairs_per_step);
+  const int images = pairs * problem.symbols;
+  t_.images = graph_.external("images", u8({source_.images().count, problem.height, problem.width, problem.channels}));
+  t_.image_index = graph_.input("image_index", i32({images}));
+  t_.augmentation_key = graph_.input("augmentation_key", u32({4}));
+  t_.y = graph_.input("y", f32({problem.tasks, pairs}));
+  t_.sigma = graph_.input("sigma", f32({problem.tasks}));
+  t_.sharpness = graph_.input("sharpness", f32({1}));
+  t_.gumbel_key = graph_.input("gumbel_key", u32({4}));
+  t_.lambda = graph_.input("lambda", f32({1}));
+  t_.rates = graph_.input("rates", f32({2}));
+
+  const TensorId key = config.data.augment ? t_.augmentation_key : TensorId{};
+  t_.pixels = image_batch(graph_, "batch", t_.images, t_.image_index, key, image_params(config, problem));
+  const GrounderConfig grounder_config{config.model.grounder, config.model.stem, static_cast<int>(config.model.grounder_width)};
+  const Grounder grounder = build_grounder(graph_, grounder_config, t_.pixels, true);
+  t_.symbols = reshape(graph_, "symbols", grounder.symbols, {pairs, problem.symbols});
+  t_.logits = model_.logits(graph_, t_.y, t_.symbols);
+  const bool noise = config.train.method != "softmax";
+  const std::int64_t samples = config.train.samples;
+  const TensorId logits = samples > 1 ? repeat_rows(graph_, "samples", t_.logits, samples) : t_.logits;
+  t_.z = gumbel_softmax(graph_, "z", logits, t_.sharpness, t_.gumbel_key,
+                        {model_.sketch().group_sizes(), noise, config.train.straight_through});
+  t_.yhat = model_.sketch().execute(graph_, "yhat", t_.z, t_.symbols);
+  t_.length = model_.sketch().length(graph_, "length", t_.z);
+  const TaskLossKind kind = config.train.loss == "profiled" ? TaskLossKind::profiled : TaskLossKind::gaussian;
+  const TaskLoss loss =
+      task_loss(graph_, "loss", t_.yhat, t_.y, t_.sigma, t_.length, t_.lambda, {kind, config.train.loss_floor, samples});
+  t_.loss = loss.loss;
+  t_.error = loss.error;
+  for (const TensorId tensor : {t_.symbols, t_.logits, t_.z, t_.yhat, t_.length, t_.loss, t_.error}) graph_.keep(tensor);
+
+  const TensorId seed = graph_.input("grad.loss", f32({1}));
+  append_backward(graph_, {{t_.loss, seed}});
+  append_update(grounder.updates);
+}
+
+void Trainer::append_update(const std::vector<BatchNormUpdate>& statistics) {
+  const Config::Train& train = model_.config().train;
+  ParameterStore& store = model_.store();
+  first_update_node_ = graph_.nodes().size();
+  const TensorId weights = graph_.persistent("all.weights", store.all(Arena::weights));
+  const TensorId gradients = graph_.persistent("all.gradients", store.all(Arena::gradients));
+  const TensorId moment1 = graph_.persistent("all.moment1", store.all(Arena::moment1));
+  const TensorId moment2 = graph_.persistent("all.moment2", store.all(Arena::moment2));
+  const TensorId step = graph_.buffer(kAdamStep, {1}, Initializer::constant(0));
+  t_.guard = graph_.keep(gradient_guard(graph_, "guard", t_.loss, gradients));
+  const AdamParams params{.boundary = store.first_offset_after("grounder."), .eps = train.eps, .clip = train.clip};
+  adam_step(graph_, "adam", {weights, gradients, moment1, moment2, step, t_.guard, t_.rates}, params);
+  append_batch_norm_updates(graph_, statistics, t_.guard);
+}
+
+RandomKey Trainer::key(RandomStream stream, std::uint64_t step) const {
+  return random_key(static_cast<std::uint64_t>(model_.config().train.seed), stream, step,
+                    static_cast<std::uint32_t>(state_.random_epoch));
+}
+
+RandomKey Trainer::gumbel_key(std::uint64_t step) const { return key(RandomStream::gumbel, step); }
+
+Trainer::Schedule Trainer::schedule(std::uint64_t step) const {
+  const Config::Train& train = model_.config().train;
+  const double progress = static_cast<double>(step) / static_cast<double>(std::max<std::uint64_t>(total_steps_, 1));
+  const double decay = train.lr_schedule == "cosine" ? cosine_decay(kCosineFloor, progress) : 1.0;
+  const double share = decay * warmup(static_cast<double>(step), static_cast<double>(train.warmup_steps));
+  const double sharpness = train.sharpness_schedule == "geometric"
+                               ? geometric_schedule(train.sharpness, train.sharpness_late, progress)
+                               : step_schedule(train.sharpness, train.sharpness_late, train.sharpness_from, progress);
+  const double grounder_lr = train.grounder_lr > 0 ? train.grounder_lr : train.lr;
+  return {grounder_lr * share, train.lr * share, sharpness, step_schedule(0, train.lambda, train.lambda_from, progress)};
+}
+
+void Trainer::write_inputs() {
+  const std::uint64_t step = state_.step;
+  source_.draw(key(RandomStream::training_pairs, step), static_cast<int>(model_.config().train.pairs_per_step), image_index_, y_);
+  const Schedule now = schedule(step);
+  const auto scalar = [&](TensorId tensor, double value) {
+    const float x = static_cast<float>(value);
+    executor_->write(tensor, std::span<const float>(&x, 1));
+  };
+  executor_->write(t_.image_index, std::span<const std::int32_t>(image_index_));
+  executor_->write(t_.y, std::span<const float>(y_));
+  executor_->write(t_.gumbel_key, std::span<const std::uint32_t>(words(gumbel_key(step))));
+  executor_->write(t_.augmentation_key, std::span<const std::uint32_t>(words(key(RandomStream::augmentation, step))));
+  scalar(t_.sharpness, now.sharpness);
+  scalar(t_.lambda, now.lambda);
+  const std::array<float, 2> rates{static_cast<float>(now.grounder_rate), static_cast<float>(now.rate)};
+  executor_->write(t_.rates, std::span<const float>(rates));
+  scalar(graph_.find("grad.loss"), 1.0);
+}
+
+StepReport Trainer::step() {
+  write_inputs();
+  executor_->run();
+  const std::vector<float> guard = executor_->read(t_.guard);
+  const std::vector<float> error = executor_->read(t_.error);
+  const std::vector<float> length = executor_->read(t_.length);
+  const Schedule now = schedule(state_.step);
+  StepReport report;
+  const double tasks = static_cast<double>(error.size());
+  report.loss = executor_->read_scalar(t_.loss);
+  report.mean_error = std::accumulate(error.begin(), error.end(), 0.0) / tasks;
+  report.mean_length = std::accumulate(length.begin(), length.end(), 0.0) / tasks;
+  report.gradient_norm = guard[1];
+  report.sharpness = now.sharpness;
+  report.rate = now.rate;
+  report.skipped = guard[0] == 0;
+  if (report.skipped) report.diagnosis = diagnose();
+  ++state_.step;
+  state_.skipped_steps += report.skipped ? 1 : 0;
+  state_.skips_in_a_row = report.skipped ? state_.skips_in_a_row + 1 : 0;
+  return report;
+}
+
+std::string Trainer::diagnose() const {
+  const std::vector<float> symbols = executor_->read(t_.symbols);
+  if (!std::all_of(symbols.begin(), symbols.end(), [](float s) { return std::isfinite(s); })) {
+    return "the grounder's symbols are not finite";
+  }
+  const std::vector<float> yhat = executor_->read(t_.yhat);
+  const std::vector<float> z = executor_->read(t_.z);
+  const auto bad = std::find_if(yhat.begin(), yhat.end(), [](float y) { return !std::isfinite(y); });
+  if (bad == yhat.end()) return "the programs' outputs are finite, a gradient is not";
+  const std::size_t pairs = static_cast<std::size_t>(model_.config().train.pairs_per_step);
+  const std::size_t row = static_cast<std::size_t>(bad - yhat.begin()) / pairs;
+  const std::size_t task = row / static_cast<std::size_t>(model_.config().train.samples);
+  const std::size_t pair = static_cast<std::size_t>(bad - yhat.begin()) % pairs;
+  const std::size_t count = static_cast<std::size_t>(model_.sketch().logit_count());
+  const std::size_t variables = static_cast<std::size_t>(model_.problem().symbols);
+  const int line = model_.sketch().first_non_finite_line(std::span(z).subspan(row * count, count),
+                                                         std::span(symbols).subspan(pair * variables, variables));
+  if (line == 0) return fmt::format("the output of task {} is not finite", task);
+  return fmt::format("task {} overflowed at line {}", task, line);
+}
+
+}  // namespace roap

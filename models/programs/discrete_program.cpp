@@ -128,9 +128,9 @@ std::string StraightLineProgram::print_lines() const {
   };
   std::string text;
   for (int value = variables; value < values; ++value) {
+    if (!live[value]) continue;
     const ProgramLine& line = lines[value - variables];
-    if (live[value])
-      text += fmt::format("{} = {}{}{}\n", name(value), name(line.left), infix(line.op), name(line.right));
+    text += fmt::format("{} = {}{}{}\n", name(value), name(line.left), infix(line.op), name(line.right));
   }
   return text + fmt::format("output {}\n", name(values - 1));
 }

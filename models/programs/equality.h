@@ -11,7 +11,7 @@
 namespace roap::programs {
 
 struct EqualityOptions {
-  ExpansionLimits limits;       ///< up to here the two polynomials are expanded and compared
+  ExpansionLimits limits = {};  ///< up to here the two polynomials are expanded and compared
   bool expand = true;           ///< false: random points (Schwartz-Zippel) only
   int points = 4;               ///< random points for each of the two primes
   std::uint64_t seed = 0x5eed;  ///< of the random points

@@ -1,8 +1,8 @@
 #include "models/programs/expression.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "kernels/common/error.h"
 

@@ -21,7 +21,7 @@ struct Printed {
 };
 
 std::string parenthesised(const Printed& printed, bool needed) {
-  return needed ? "(" + printed.text + ")" : printed.text;
+  return needed ? fmt::format("({})", printed.text) : printed.text;
 }
 
 Printed print_operator(Operator op, const Printed& left, const Printed& right) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "kernels/common/error.h"
 #include "models/programs/split_mix.h"
@@ -121,16 +120,17 @@ std::string Polynomial::text() const {
   std::string text;
   for (const Term& term : terms_) {
     const bool negative = term.coefficient < 0;
-    if (text.empty()) {
-      text = negative ? "-" : "";
-    } else {
+    if (!text.empty()) {
       text += negative ? " - " : " + ";
+    } else if (negative) {
+      text += '-';
     }
     const std::uint64_t factor = magnitude(term.coefficient);
     if (term.monomial.degree() == 0) {
       text += fmt::format("{}", factor);
     } else {
-      text += (factor == 1 ? "" : fmt::format("{}*", factor)) + monomial_text(term.monomial);
+      if (factor != 1) text += fmt::format("{}*", factor);
+      text += monomial_text(term.monomial);
     }
   }
   return text;

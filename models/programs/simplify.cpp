@@ -1,6 +1,5 @@
 #include "models/programs/simplify.h"
 
-#include <algorithm>
 #include <array>
 #include <map>
 #include <vector>
@@ -38,6 +37,17 @@ std::vector<Fingerprint> fingerprint_nodes(const Expression& expression) {
 
 bool is_zero(const Expression& expression) { return fingerprint_nodes(expression).back() == Fingerprint{}; }
 
+/// Merging never adds operators to the graph, but may to the tree: the value computed first can be the longer one.
+Expression shorter_graph(const Expression& expression) {
+  Expression merged = merge_equal_values(expression);
+  return merged.printed_operator_count() <= expression.printed_operator_count() ? merged : expression;
+}
+
+SimplifiedFormula zero(int variables) {
+  const Expression symbol = Expression::variable(variables, 0);
+  return {"0", 0.0, Expression::combine(Operator::sub, symbol, symbol), Polynomial()};
+}
+
 SimplifiedFormula as_printed(Expression expression, std::optional<Polynomial> polynomial) {
   return {expression.text(), expression.printed_operator_count(), std::move(expression), std::move(polynomial)};
 }
@@ -64,15 +74,17 @@ Expression merge_equal_values(const Expression& expression) {
 
 SimplifiedFormula simplify(const Expression& expression, const SmallestFormula& smallest,
                            const ExpansionLimits& limits) {
+  if (is_zero(expression)) return zero(expression.variables());
+  Expression graph = shorter_graph(expression);
   std::optional<Polynomial> polynomial = expand(expression, limits);
-  Expression merged = merge_equal_values(expression);
-  if (polynomial ? polynomial->is_zero() : is_zero(merged)) return {"0", 0.0, std::move(merged), Polynomial()};
-  if (!polynomial) return as_printed(std::move(merged), std::nullopt);
+  // Large values that cancel are gone from the graph.
+  if (!polynomial) polynomial = expand(graph, limits);
+  if (!polynomial) return as_printed(std::move(graph), std::nullopt);
   if (smallest) {
     if (std::optional<Expression> known = smallest(*polynomial)) return as_printed(*std::move(known), polynomial);
   }
-  if (merged.printed_operator_count() < polynomial->operator_count()) return as_printed(std::move(merged), polynomial);
-  return {polynomial->text(), polynomial->operator_count(), std::move(merged), polynomial};
+  if (graph.printed_operator_count() < polynomial->operator_count()) return as_printed(std::move(graph), polynomial);
+  return {polynomial->text(), polynomial->operator_count(), std::move(graph), polynomial};
 }
 
 }  // namespace roap::programs

@@ -15,13 +15,14 @@ using SmallestFormula = std::function<std::optional<Expression>(const Polynomial
 struct SimplifiedFormula {
   std::string text;        ///< the most readable form found
   double operators = 0.0;  ///< binary operators in `text`; a power of n counts n-1
-  Expression expression;   ///< the same polynomial; the formula that `text` prints unless that has constants
-  std::optional<Polynomial> polynomial;  ///< when it expands within the limits
+  Expression expression;   ///< the same polynomial; the formula in `text` unless that is a collected polynomial
+  std::optional<Polynomial> polynomial;  ///< when the expression or its graph expands within the limits
 };
 
 /// The same polynomial, written more readably: "0", or the table's smallest formula, or else the shorter of the
-/// collected polynomial and the graph in which equal values are computed once. Exact while the polynomial expands;
-/// beyond, values are merged when they agree at random points as in prove_equal().
+/// collected polynomial and the graph in which equal values are computed once; never more operators than `expression`
+/// prints. Values count as equal when they agree at random points modulo two primes, with the error bound of
+/// prove_equal().
 SimplifiedFormula simplify(const Expression& expression, const SmallestFormula& smallest = {},
                            const ExpansionLimits& limits = {});
 

@@ -1,0 +1,44 @@
+# Everyday commands. `make demo` and `make test` set up a fresh Debian or Ubuntu machine by themselves.
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+.PHONY: setup build demo test asan bench gpu-check format format-check clean
+
+JOBS ?= $(shell nproc)
+BUILD := build/release
+# What the demo trains: the digits preset, shortened to about a minute on two cores.
+DEMO_SETTINGS := --preset digits --set train.steps=600 --set log.eval_every_steps=100
+SOURCES := git ls-files -z --cached --others --exclude-standard -- '*.h' '*.cpp' '*.cu'
+
+setup:
+	@.ci/setup
+
+build: setup
+	cmake --preset release
+	cmake --build --preset release --parallel $(JOBS)
+
+demo: build
+	$(BUILD)/roap train $(DEMO_SETTINGS)
+
+test: build
+	ctest --preset release --no-tests=error --parallel $(JOBS)
+
+# All tests with AddressSanitizer and UndefinedBehaviorSanitizer.
+asan: setup
+	cmake --preset asan-ubsan
+	cmake --build --preset asan-ubsan --parallel $(JOBS)
+	ctest --preset asan-ubsan --no-tests=error --parallel $(JOBS) $(ASAN_TESTS)
+
+bench: build
+	$(BUILD)/bench/roap-bench $(BENCH_ARGUMENTS)
+
+gpu-check:
+	@echo "gpu-check: this version has no CUDA device, so there is nothing to check on a GPU" >&2; exit 5
+
+format:
+	$(SOURCES) | xargs -0 clang-format -i
+
+format-check:
+	$(SOURCES) | xargs -0 clang-format --dry-run --Werror
+
+clean:
+	rm -rf build

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bin/roap_run.h"
+#include "models/model.h"
+
+namespace roap::bin {
+
+inline constexpr const char* kVersion = "0.1.0";
+
+/// Each adds its subcommands to the program; their callbacks set `exit_code`.
+void add_train_commands(CLI::App& app, int& exit_code);   // train, resume
+void add_use_commands(CLI::App& app, int& exit_code);     // eval, programs, predict
+void add_trace_command(CLI::App& app, int& exit_code);    // trace
+void add_info_commands(CLI::App& app, int& exit_code);    // tasks, graph, config, doctor
+
+/// The options that make a config: a preset or file, then --set and the short forms, in this order.
+struct ConfigOptions {
+  std::string preset = "digits";
+  std::vector<std::string> settings;
+  std::string data, method, device, seed;
+
+  void add_to(CLI::App& command);
+  /// UsageError where a key or value is wrong.
+  [[nodiscard]] io::Config load() const;
+};
+
+/// Refuses devices and precisions that this build lacks (DeviceError, UsageError) and sets the number of threads.
+void prepare_device(const io::Config& config);
+
+/// A run folder with its newest intact checkpoint, loaded for use.
+struct LoadedRun {
+  io::RunFolder folder;
+  io::Config config;
+  io::Experiment experiment;
+  std::unique_ptr<Model> model;
+  TrainerState state;
+  double seconds = 0;
+};
+LoadedRun load_run(const std::string& path, const std::string& data_override = "");
+
+/// Prints a warning on stderr.
+void warn(const std::string& message);
+
+}  // namespace roap::bin

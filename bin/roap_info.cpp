@@ -1,0 +1,159 @@
+#include <fmt/format.h>
+
+#include <thread>
+
+#include "bin/roap_commands.h"
+#include "bin/roap_progress.h"
+#include "engine/device.h"
+#include "kernels/common/isa.h"
+#include "models/search/formula_pool.h"
+#include "models/trainer.h"
+
+namespace roap::bin {
+
+namespace {
+
+/// Sizes of a config's data without the data: enough to build and plan its graph.
+class SizesOnly : public PairSource {
+ public:
+  explicit SizesOnly(const io::Config& config)
+      : tasks_(static_cast<int>(config.tasks.count)),
+        symbols_(static_cast<int>(config.tasks.symbols)),
+        images_(config.data.source == "digits" ? ImageSet{1, 8, 8, 1, {}} : ImageSet{1, 32, 32, 3, {}}),
+        pixels_(static_cast<std::size_t>(images_.height * images_.width * images_.channels)),
+        sigma_(static_cast<std::size_t>(tasks_), 1.0f) {
+    images_.pixels = pixels_;
+  }
+  [[nodiscard]] int tasks() const override { return tasks_; }
+  [[nodiscard]] int symbols() const override { return symbols_; }
+  [[nodiscard]] const ImageSet& images() const override { return images_; }
+  [[nodiscard]] std::span<const float> sigma() const override { return sigma_; }
+  void draw(const RandomKey& /*key*/, int /*pairs*/, std::span<std::int32_t> index, std::span<float> y) const override {
+    std::fill(index.begin(), index.end(), 0);
+    std::fill(y.begin(), y.end(), 0.0f);
+  }
+
+ private:
+  int tasks_, symbols_;
+  ImageSet images_;
+  std::vector<std::uint8_t> pixels_;
+  std::vector<float> sigma_;
+};
+
+struct TasksArguments {
+  int max_operators = 3, symbols = 3;
+  bool list = false, json = false;
+};
+
+int tasks(const TasksArguments& arguments) {
+  const search::FormulaPool pool = search::FormulaPool::enumerate(arguments.symbols, arguments.max_operators);
+  const std::vector<std::size_t> counts = pool.counts_by_operators();
+  const std::size_t constants = pool.size() - pool.usable().size();
+  nlohmann::ordered_json json{{"total", pool.size()}, {"by_operators", counts}, {"constant", constants}};
+  if (arguments.json) {
+    if (arguments.list) {
+      for (std::size_t i = 0; i < pool.size(); ++i) json["formulas"].push_back(pool.formula(i).expression.text());
+    }
+    fmt::print("{}\n", json.dump());
+    return 0;
+  }
+  fmt::print("{} formulas over s1..s{} with at most {} operators from + - *, distinct as polynomials\n", pool.size(),
+             arguments.symbols, arguments.max_operators);
+  for (std::size_t k = 0; k < counts.size(); ++k) fmt::print("  {} operators: {}\n", k, counts[k]);
+  fmt::print("{} of them constant and never a task\n", constants);
+  for (std::size_t i = 0; arguments.list && i < pool.size(); ++i) {
+    fmt::print("{:>6}  {}  {}\n", i, pool.formula(i).operators, pool.formula(i).expression.text());
+  }
+  return 0;
+}
+
+int graph(const ConfigOptions& options, std::size_t rows) {
+  const io::Config config = options.load();
+  prepare_device(config);
+  const SizesOnly source(config);
+  Model model(config, problem_shape(source));
+  Trainer trainer(model, source);
+  constexpr double kMiB = 1 << 20;
+  fmt::print("{}\n{}", trainer.graph().text(), trainer.executor().plan().text(rows));
+  fmt::print("weights {} ({:.1f} MiB with gradients and Adam's moments); whole step {:.1f} MiB\n",
+             model.store().parameter_count(), static_cast<double>(model.store().bytes()) / kMiB,
+             static_cast<double>(model.store().bytes() + trainer.executor().plan().arena_bytes) / kMiB);
+  return 0;
+}
+
+int config(const ConfigOptions& options, const std::string& key, bool json) {
+  if (!key.empty()) {
+    fmt::print("{}\n", io::explain(key));
+    return 0;
+  }
+  const io::Config config = options.load();
+  fmt::print("{}\n", json ? io::to_json(config).dump() : io::to_toml(config, io::TomlComments::effects));
+  return 0;
+}
+
+int doctor(bool json) {
+  const int threads = set_threads(0);
+  io::Config config = io::load_config("digits");
+  const double started = monotonic_seconds();
+  const io::Experiment experiment = io::load_experiment(config);
+  Model model(config, problem_shape(*experiment.benchmark.train));
+  Trainer trainer(model, *experiment.benchmark.train);
+  const StepReport report = trainer.step();
+  const bool ok = !report.skipped && std::isfinite(report.loss);
+  const double seconds = monotonic_seconds() - started;
+  const std::string self_test = ok ? fmt::format("ok, loss {:.4f}, {:.2f} s", report.loss, seconds) : "FAILED: step not finite";
+  if (json) {
+    fmt::print("{}\n", nlohmann::ordered_json{{"version", kVersion}, {"vector_instructions", to_string(active_isa())},
+                                              {"threads", threads}, {"cuda", false}, {"self_test_ok", ok},
+                                              {"environment", io::describe_environment(kVersion, threads)}}
+                           .dump());
+  } else {
+    fmt::print("roap {}\ndevice cpu: {} vector kernels, {} threads\ndevice cuda: not in this build\n", kVersion,
+               to_string(active_isa()), threads);
+    for (const auto& [key, value] : io::describe_environment(kVersion, threads).items()) {
+      fmt::print("{}: {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+    }
+    fmt::print("self-test (first training step of the digits preset): {}\n", self_test);
+  }
+  return ok ? 0 : static_cast<int>(ExitCode::device);
+}
+
+}  // namespace
+
+void add_info_commands(CLI::App& app, int& exit_code) {
+  auto pool = std::make_shared<TasksArguments>();
+  CLI::App* tasks_command = app.add_subcommand("tasks", "The pool of formulas that tasks are drawn from");
+  tasks_command->footer("Example: roap tasks --max-operators 2 --list");
+  tasks_command->add_option("--max-operators", pool->max_operators)->capture_default_str();
+  tasks_command->add_option("--symbols", pool->symbols)->capture_default_str();
+  tasks_command->add_flag("--list", pool->list, "print every formula");
+  tasks_command->add_flag("--json", pool->json, "as JSON");
+  tasks_command->callback([=, &exit_code] { exit_code = tasks(*pool); });
+
+  auto graph_options = std::make_shared<ConfigOptions>();
+  auto rows = std::make_shared<std::size_t>(30);
+  CLI::App* graph_command = app.add_subcommand("graph", "Nodes and memory plan of one training step");
+  graph_command->footer("Example: roap graph paper --set train.pairs_per_step=256");
+  graph_command->add_option("preset", graph_options->preset, "preset or FILE.toml")->capture_default_str();
+  graph_command->add_option("--set", graph_options->settings, "section.key=value")->allow_extra_args(false);
+  graph_command->add_option("--rows", *rows, "rows of the memory plan")->capture_default_str();
+  graph_command->callback([=, &exit_code] { exit_code = graph(*graph_options, *rows); });
+
+  auto config_options = std::make_shared<ConfigOptions>();
+  auto key = std::make_shared<std::string>();
+  auto config_json = std::make_shared<bool>(false);
+  CLI::App* config_command = app.add_subcommand("config", "All settings with their effects");
+  config_command->footer("Example: roap config --explain train.loss");
+  config_options->add_to(*config_command);
+  config_command->add_option("--explain", *key, "one key: type, limits, effect");
+  config_command->add_flag("--json", *config_json, "as JSON");
+  config_command->callback([=, &exit_code] { exit_code = config(*config_options, *key, *config_json); });
+
+  auto doctor_json = std::make_shared<bool>(false);
+  CLI::App* doctor_command = app.add_subcommand("doctor", "What this build and machine can do, and a self-test");
+  doctor_command->footer("Example: roap doctor");
+  doctor_command->add_flag("--json", *doctor_json, "as JSON");
+  doctor_command->callback([=, &exit_code] { exit_code = doctor(*doctor_json); });
+}
+
+}  // namespace roap::bin

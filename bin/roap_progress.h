@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace roap::bin {
+
+/// Progress on stderr: a bar with throughput and time left on a terminal, a line now and then elsewhere.
+class Progress {
+ public:
+  Progress(std::uint64_t first_step, std::uint64_t steps, std::int64_t pairs_per_step);
+  /// Called after every step; prints at most a few times a second (terminal) or once every few seconds.
+  void update(std::uint64_t step, double loss, double sharpness);
+  /// Prints a line above the bar.
+  void note(const std::string& line);
+  void finish();
+
+ private:
+  void draw(std::uint64_t step, double loss, double sharpness);
+  bool terminal_;
+  std::uint64_t first_step_, steps_;
+  std::int64_t pairs_per_step_;
+  double started_, last_ = 0;
+  double smooth_loss_ = 0;
+  bool drawn_ = false;
+};
+
+/// Seconds of a clock that never goes back.
+double monotonic_seconds();
+
+}  // namespace roap::bin

@@ -1,0 +1,180 @@
+#include "bin/roap_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+
+#include "bin/roap_progress.h"
+#include "io/metrics_log.h"
+#include "io/model_files.h"
+
+namespace roap::bin {
+
+namespace {
+
+constexpr int kMaxRollbacks = 10;  // then the run has diverged for good
+
+volatile std::sig_atomic_t interrupted_by = 0;
+
+void on_signal(int signal) { interrupted_by = signal; }
+
+void catch_signals() {
+  interrupted_by = 0;
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+}
+
+EvaluationOptions quick_evaluation() {
+  EvaluationOptions options;
+  options.max_images = 1000;
+  options.verdicts = false;
+  return options;
+}
+
+}  // namespace
+
+TrainingRun::TrainingRun(io::RunFolder folder, io::Config config, io::Experiment experiment)
+    : folder_(std::move(folder)),
+      config_(std::move(config)),
+      experiment_(std::move(experiment)),
+      model_(config_, problem_shape(*experiment_.benchmark.train)),
+      trainer_(model_, *experiment_.benchmark.train),
+      solved_(static_cast<std::size_t>(config_.tasks.count), false) {}
+
+TrainingRun::~TrainingRun() = default;
+
+void TrainingRun::resume(const io::Checkpoint& checkpoint) {
+  io::restore_model(checkpoint, model_, true);
+  trainer_.restore(io::restore_state(checkpoint));
+  saved_step_ = trainer_.state().step;
+  seconds_before_ = checkpoint.info.extra.value("seconds", 0.0);
+  io::truncate_metrics(folder_.metrics_path(), checkpoint.info.step);
+}
+
+double TrainingRun::seconds() const { return seconds_before_ + monotonic_seconds() - started_; }
+
+int TrainingRun::run(const TrainingOptions& options) {
+  catch_signals();
+  started_ = monotonic_seconds();
+  progress_ = std::make_unique<Progress>(trainer_.state().step, trainer_.total_steps(), config_.train.pairs_per_step);
+  folder_.write_status({io::RunState::running, static_cast<std::int64_t>(trainer_.state().step)});
+  if (trainer_.state().step == 0) save();  // what a rollback or an early resume starts from
+  bool completed = false;
+  try {
+    completed = train();
+  } catch (const DivergedError&) {
+    progress_->finish();
+    folder_.write_status({io::RunState::diverged, static_cast<std::int64_t>(trainer_.state().step)});
+    throw;
+  }
+  progress_->finish();
+  save();
+  if (!completed) {
+    folder_.write_status({io::RunState::interrupted, static_cast<std::int64_t>(trainer_.state().step)});
+    fmt::print(stderr, "interrupted at step {}; saved. Go on with: roap resume {}\n", trainer_.state().step,
+               folder_.path().string());
+    return 128 + interrupted_by;
+  }
+  finish(options);
+  return 0;
+}
+
+bool TrainingRun::train() {
+  while (trainer_.state().step < trainer_.total_steps()) {
+    if (interrupted_by != 0) return false;
+    after_step(trainer_.step());
+  }
+  return true;
+}
+
+void TrainingRun::after_step(const StepReport& report) {
+  const TrainerState& state = trainer_.state();
+  progress_->update(state.step, report.loss, report.sharpness);
+  if (report.skipped) {
+    progress_->note(fmt::format("step {}: skipped, loss or gradient is not finite: {}", state.step, report.diagnosis));
+    if (config_.train.on_nan == "stop") {
+      throw DivergedError(fmt::format("step {}: not finite ({}) and train.on_nan is stop", state.step, report.diagnosis));
+    }
+    if (config_.train.on_nan == "rollback" ||
+        state.skips_in_a_row >= static_cast<std::uint64_t>(config_.train.max_skips)) {
+      return roll_back(report.diagnosis);
+    }
+  }
+  const auto due = [&](std::int64_t every) { return every > 0 && state.step % static_cast<std::uint64_t>(every) == 0; };
+  if (report.skipped || due(config_.log.every_steps)) log_step(report);
+  if (due(config_.log.eval_every_steps) && state.step != trainer_.total_steps()) evaluate_and_log(false);
+  if (due(config_.checkpoint.every_steps)) save();
+}
+
+void TrainingRun::roll_back(const std::string& reason) {
+  if (++rollbacks_ > kMaxRollbacks) {
+    throw DivergedError(fmt::format(
+        "the run went back to its last checkpoint {} times and still meets only non-finite steps ({}). Lower train.lr or set "
+        "train.clip", kMaxRollbacks, reason));
+  }
+  const auto warn = [&](const std::string& message) { progress_->note(message); };
+  const io::Checkpoint checkpoint = io::load_newest_intact(folder_.path(), warn, io::config_sha256(config_));
+  const std::uint64_t epoch = trainer_.state().random_epoch + 1;
+  const std::uint64_t skipped = trainer_.state().skipped_steps;
+  io::restore_model(checkpoint, model_, true);
+  TrainerState state = io::restore_state(checkpoint);
+  state.random_epoch = epoch;
+  state.skipped_steps = skipped;
+  state.skips_in_a_row = 0;
+  trainer_.restore(state);
+  io::truncate_metrics(folder_.metrics_path(), checkpoint.info.step);
+  progress_->note(fmt::format("went back to step {} with new random numbers", state.step));
+}
+
+void TrainingRun::log_step(const StepReport& report) {
+  io::MetricsLog(folder_.metrics_path())
+      .append({{"step", trainer_.state().step},
+               {"loss", report.loss},
+               {"error", report.mean_error},
+               {"gradient_norm", report.gradient_norm},
+               {"length", report.mean_length},
+               {"sharpness", report.sharpness},
+               {"lr", report.rate},
+               {"skipped_steps", trainer_.state().skipped_steps}});
+}
+
+void TrainingRun::evaluate_and_log(bool final) {
+  EvaluationOptions options = final ? EvaluationOptions{} : quick_evaluation();
+  evaluation_ = std::make_unique<Evaluation>(evaluate(model_, experiment_.benchmark, experiment_.pool, options));
+  for (std::size_t t = 0; t < evaluation_->tasks.size(); ++t) {
+    const TaskResult& task = evaluation_->tasks[t];
+    if (task.solved && !solved_[t]) progress_->note(fmt::format("  solved task {:>3}: y = {}", t, task.formula.text));
+    solved_[t] = task.solved;
+  }
+  progress_->note(fmt::format("step {}: {} of {} tasks solved, symbolic loss {:.5f}, {:.1f} % of the symbols right",
+                              trainer_.state().step, evaluation_->solved, evaluation_->tasks.size(),
+                              evaluation_->train.loss, 100 * evaluation_->train.right));
+  nlohmann::ordered_json line = result_json(*evaluation_, trainer_.state(), seconds(), folder_.path().string());
+  line["step"] = trainer_.state().step;
+  line["kind"] = final ? "final" : "evaluation";
+  io::MetricsLog(folder_.metrics_path()).append(line);
+}
+
+void TrainingRun::save() {
+  if (saved_step_ == trainer_.state().step) return;
+  io::save_checkpoint(folder_.path(), model_, trainer_.state(), static_cast<int>(config_.checkpoint.keep), seconds());
+  saved_step_ = trainer_.state().step;
+}
+
+void TrainingRun::finish(const TrainingOptions& options) {
+  const double trained = seconds();
+  evaluate_and_log(true);
+  folder_.write_programs(programs_json(*evaluation_));
+  folder_.write_status({io::RunState::finished, static_cast<std::int64_t>(trainer_.state().step)});
+  if (options.json) {
+    fmt::print("{}\n", result_json(*evaluation_, trainer_.state(), trained, folder_.path().string()).dump());
+    return;
+  }
+  fmt::print("{}\n{}\nRun: {} ({} steps in {:.0f} s, {} skipped)\n", formulas_text(*evaluation_, options.formulas),
+             summary_text(*evaluation_), folder_.path().string(), trainer_.state().step, trained,
+             trainer_.state().skipped_steps);
+}
+
+}  // namespace roap::bin

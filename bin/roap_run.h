@@ -1,0 +1,71 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "io/checkpoint.h"
+#include "io/config.h"
+#include "io/experiment.h"
+#include "io/run_folder.h"
+#include "models/evaluation.h"
+#include "models/trainer.h"
+
+namespace roap::bin {
+
+/// Options of the running program that are not part of a config.
+struct TrainingOptions {
+  bool json = false;         ///< results as one JSON object on stdout
+  std::size_t formulas = 20;  ///< rows of the table at the end
+};
+
+/// One training run in its folder: steps, evaluations, checkpoints, logs, signals.
+class TrainingRun {
+ public:
+  TrainingRun(io::RunFolder folder, io::Config config, io::Experiment experiment);
+
+  /// Weights, optimizer and counters of a checkpoint; the log goes on from there.
+  void resume(const io::Checkpoint& checkpoint);
+  /// Trains to the end (or to a signal) and returns the exit code.
+  int run(const TrainingOptions& options);
+
+ private:
+  bool train();  ///< false when interrupted
+  void after_step(const StepReport& report);
+  void roll_back(const std::string& reason);
+  void evaluate_and_log(bool final);
+  void save();
+  void log_step(const StepReport& report);
+  [[nodiscard]] double seconds() const;
+  void finish(const TrainingOptions& options);
+
+  io::RunFolder folder_;
+  io::Config config_;
+  io::Experiment experiment_;
+  Model model_;
+  Trainer trainer_;
+  std::unique_ptr<class Progress> progress_;
+  std::unique_ptr<Evaluation> evaluation_;
+  std::vector<bool> solved_;
+  double seconds_before_ = 0;  ///< of earlier sessions of a resumed run
+  double started_ = 0;
+  int rollbacks_ = 0;
+  std::uint64_t saved_step_ = ~std::uint64_t{0};
+
+ public:
+  ~TrainingRun();
+};
+
+/// The object that `train`, `resume` and `eval` print with --json.
+nlohmann::ordered_json result_json(const Evaluation& evaluation, const TrainerState& state, double seconds,
+                                   const std::string& run);
+/// The rows of programs.json.
+nlohmann::ordered_json programs_json(const Evaluation& evaluation);
+/// Metrics for people: a few lines.
+std::string summary_text(const Evaluation& evaluation);
+/// Learned formulas with gold and verdict, at most `rows`.
+std::string formulas_text(const Evaluation& evaluation, std::size_t rows);
+
+}  // namespace roap::bin

@@ -1,0 +1,134 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <deque>
+
+#include "bin/roap_commands.h"
+#include "io/model_files.h"
+#include "io/safetensors.h"
+#include "models/trainer.h"
+
+namespace roap::bin {
+
+namespace {
+
+struct TraceArguments {
+  ConfigOptions config;
+  std::string out;
+  std::uint64_t step = 0;
+};
+
+std::vector<std::int64_t> extents(const Shape& shape) {
+  std::vector<std::int64_t> list;
+  for (int axis = 0; axis < shape.rank(); ++axis) list.push_back(shape[axis]);
+  return list;
+}
+
+/// Collects the tensors of one step; the file format is that of DESIGN (torch layouts).
+class TraceFile {
+ public:
+  void add(const std::string& name, std::vector<std::int64_t> shape, std::vector<float> values) {
+    values_.push_back(std::move(values));
+    writer_.add(name, std::move(shape), std::span<const float>(values_.back()));
+  }
+  void add(const std::string& name, const Trainer& trainer, Executor& executor, TensorId tensor) {
+    add(name, extents(trainer.graph().shape(tensor)), executor.read(tensor));
+  }
+  void add_store(const std::string& prefix, const ParameterStore& store, Arena arena) {
+    const bool buffers = arena == Arena::buffers;
+    for (const ParameterInfo& info : buffers ? store.buffers() : store.weights()) {
+      if (info.name.starts_with("adam.")) continue;
+      const Slot slot = store.slot(info.name, arena);
+      add(prefix + info.name, extents(slot.shape), store.read(slot));
+    }
+  }
+  void metadata(const std::string& key, const std::string& value) { writer_.set_metadata(key, value); }
+  void write(const std::string& path) const { writer_.write(path); }
+
+ private:
+  io::SafetensorsWriter writer_;
+  std::deque<std::vector<float>> values_;
+};
+
+std::vector<float> to_channels_first(const std::vector<float>& x, const Shape& shape) {
+  const std::int64_t pixels = shape[1] * shape[2];
+  std::vector<float> y(x.size());
+  for (std::int64_t n = 0; n < shape[0]; ++n) {
+    for (std::int64_t p = 0; p < pixels; ++p) {
+      for (std::int64_t c = 0; c < shape[3]; ++c) {
+        y[static_cast<std::size_t>((n * shape[3] + c) * pixels + p)] = x[static_cast<std::size_t>((n * pixels + p) * shape[3] + c)];
+      }
+    }
+  }
+  return y;
+}
+
+/// The noise that gumbel_softmax draws, which the engine never stores.
+std::vector<float> gumbel_noise(const RandomKey& key, std::int64_t count) {
+  std::vector<float> noise(static_cast<std::size_t>(count));
+  for (std::size_t e = 0; e < noise.size(); ++e) {
+    const double u = open_uniform(philox(key, e / 4).x[e % 4]);
+    noise[e] = static_cast<float>(-std::log(-std::log(u)));
+  }
+  return noise;
+}
+
+void add_step_tensors(TraceFile& file, Trainer& trainer, Executor& executor) {
+  const Trainer::Tensors& t = trainer.tensors();
+  const Shape images = trainer.graph().shape(t.pixels);
+  file.add("batch.inputs", {images[0], images[3], images[1], images[2]}, to_channels_first(executor.read(t.pixels), images));
+  file.add("batch.y", trainer, executor, t.y);
+  file.add("sigma", trainer, executor, t.sigma);
+  file.add("symbols", trainer, executor, t.symbols);
+  file.add("logits", trainer, executor, t.logits);
+  file.add("z", trainer, executor, t.z);
+  file.add("yhat", trainer, executor, t.yhat);
+  file.add("length", trainer, executor, t.length);
+  file.add("loss", trainer, executor, t.loss);
+}
+
+int trace(const TraceArguments& arguments) {
+  io::Config config = arguments.config.load();
+  prepare_device(config);
+  const io::Experiment experiment = io::load_experiment(config);
+  Model model(config, problem_shape(*experiment.benchmark.train));
+  Trainer trainer(model, *experiment.benchmark.train, {.keep_everything = true});
+  for (std::uint64_t step = 0; step < arguments.step; ++step) trainer.step();
+
+  TraceFile file;
+  file.add_store("param.", model.store(), Arena::weights);
+  file.add_store("buffer.", model.store(), Arena::buffers);
+  const Shape z = trainer.graph().shape(trainer.tensors().z);
+  std::vector<float> noise(static_cast<std::size_t>(z.count()), 0.0f);
+  if (config.train.method != "softmax") noise = gumbel_noise(trainer.gumbel_key(arguments.step), z.count());
+  file.add("noise.gumbel", extents(z), std::move(noise));
+  const Trainer::Schedule schedule = trainer.schedule(arguments.step);
+  const StepReport report = trainer.step();
+  if (report.skipped) warn(fmt::format("step {} is not finite ({}): weights did not change", arguments.step, report.diagnosis));
+  add_step_tensors(file, trainer, trainer.executor());
+  file.add_store("grad.", model.store(), Arena::gradients);
+  file.add_store("after.", model.store(), Arena::weights);
+  file.metadata("config", io::to_json(config).dump());
+  file.metadata("lr", fmt::format("{}", schedule.rate));
+  file.metadata("grounder_lr", fmt::format("{}", schedule.grounder_rate));
+  file.metadata("sharpness", fmt::format("{}", schedule.sharpness));
+  file.metadata("lambda", fmt::format("{}", schedule.lambda));
+  file.metadata("step", fmt::format("{}", arguments.step));
+  file.write(arguments.out);
+  fmt::print("step {}: loss {:.6f}, written to {}\n", arguments.step, report.loss, arguments.out);
+  return 0;
+}
+
+}  // namespace
+
+void add_trace_command(CLI::App& app, int& exit_code) {
+  auto arguments = std::make_shared<TraceArguments>();
+  CLI::App* command = app.add_subcommand("trace", "Write one training step, whole, for recomputation elsewhere");
+  command->footer("Example: roap trace --preset digits --step 10 --out step10.safetensors");
+  arguments->config.add_to(*command);
+  command->add_option("--step", arguments->step, "train that many steps first")->capture_default_str();
+  command->add_option("--out", arguments->out, "safetensors file to write")->required();
+  command->callback([=, &exit_code] { exit_code = trace(*arguments); });
+}
+
+}  // namespace roap::bin

@@ -1,0 +1,111 @@
+#include <fmt/format.h>
+
+#include "bin/roap_commands.h"
+#include "io/image_file.h"
+
+namespace roap::bin {
+
+namespace {
+
+struct UseArguments {
+  std::string run, data;
+  std::vector<std::string> images;
+  int task = 0;
+  std::size_t rows = 1000000;
+  bool json = false;
+};
+
+int evaluate_run(const UseArguments& arguments) {
+  LoadedRun run = load_run(arguments.run, arguments.data);
+  const Evaluation evaluation = evaluate(*run.model, run.experiment.benchmark, run.experiment.pool);
+  if (arguments.json) {
+    fmt::print("{}\n", result_json(evaluation, run.state, run.seconds, run.folder.path().string()).dump());
+  } else {
+    fmt::print("{}\n", summary_text(evaluation));
+  }
+  return 0;
+}
+
+int print_programs(const UseArguments& arguments) {
+  LoadedRun run = load_run(arguments.run);
+  const Evaluation evaluation = evaluate(*run.model, run.experiment.benchmark, run.experiment.pool);
+  if (arguments.json) {
+    fmt::print("{}\n", programs_json(evaluation).dump(1));
+  } else {
+    fmt::print("{}", formulas_text(evaluation, arguments.rows));
+  }
+  return 0;
+}
+
+/// Symbols of image files, in order.
+std::vector<float> ground_files(Model& model, const std::vector<std::string>& files) {
+  const ProblemShape& problem = model.problem();
+  std::vector<std::uint8_t> pixels;
+  std::vector<std::int32_t> index;
+  for (const std::string& file : files) {
+    const io::Image image = io::read_image(file, problem.channels);
+    io::require_image_size(image, problem.width, problem.height, file);
+    index.push_back(static_cast<std::int32_t>(index.size()));
+    pixels.insert(pixels.end(), image.pixels.begin(), image.pixels.end());
+  }
+  return model.ground(pixels, static_cast<int>(files.size()), index);
+}
+
+int predict(const UseArguments& arguments) {
+  LoadedRun run = load_run(arguments.run);
+  const std::size_t variables = static_cast<std::size_t>(run.model->problem().symbols);
+  if (arguments.task < 0 || arguments.task >= run.model->problem().tasks) {
+    throw UsageError(fmt::format("--task {}: this run has tasks 0 to {}", arguments.task, run.model->problem().tasks - 1));
+  }
+  if (arguments.images.size() % variables != 0) {
+    throw UsageError(fmt::format("{} images: a prediction needs {} (or a multiple of it)", arguments.images.size(), variables));
+  }
+  const std::vector<float> symbols = ground_files(*run.model, arguments.images);
+  EvaluationOptions options;
+  options.max_images = 100;
+  options.verdicts = false;
+  const Evaluation evaluation = evaluate(*run.model, run.experiment.benchmark, run.experiment.pool, options);
+  const TaskResult& task = evaluation.tasks[static_cast<std::size_t>(arguments.task)];
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < symbols.size(); i += variables) {
+    const std::vector<double> s(symbols.begin() + static_cast<std::ptrdiff_t>(i),
+                                symbols.begin() + static_cast<std::ptrdiff_t>(i + variables));
+    rows.push_back({{"symbols", s}, {"y", task.program.evaluate(s)}});
+  }
+  if (arguments.json) {
+    fmt::print("{}\n", nlohmann::ordered_json{{"task", arguments.task}, {"formula", task.formula.text}, {"predictions", rows}}.dump());
+    return 0;
+  }
+  fmt::print("task {}: y = {}\n", arguments.task, task.formula.text);
+  for (const auto& row : rows) {
+    fmt::print("symbols");
+    for (const double s : row["symbols"]) fmt::print(" {:.3f}", s);
+    fmt::print("  y {:.4f}\n", row["y"].get<double>());
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_use_commands(CLI::App& app, int& exit_code) {
+  auto arguments = std::make_shared<UseArguments>();
+  const auto add = [&](const char* name, const char* description, const char* example, auto function) {
+    CLI::App* command = app.add_subcommand(name, description);
+    command->footer(std::string("Example: ") + example);
+    command->add_option("run", arguments->run, "run folder")->required();
+    command->add_flag("--json", arguments->json, "results as JSON on stdout");
+    command->callback([=, &exit_code] { exit_code = function(*arguments); });
+    return command;
+  };
+  add("eval", "All metrics of a run on the test images", "roap eval runs/first --json", evaluate_run)
+      ->add_option("--data", arguments->data, "other images than the run's: digits or cifar10:DIR");
+  add("programs", "Learned formulas, the hidden ones beside them, proved equal or with a counter-example",
+      "roap programs runs/first", print_programs)
+      ->add_option("--rows", arguments->rows, "at most that many tasks");
+  CLI::App* predict_command = add("predict", "Apply a task's learned program to image files",
+                                  "roap predict runs/first --task 4 a.png b.png c.png", predict);
+  predict_command->add_option("--task", arguments->task, "index of the task, see roap programs")->required();
+  predict_command->add_option("images", arguments->images, "PNG or JPEG files, one per symbol")->required();
+}
+
+}  // namespace roap::bin

@@ -1,0 +1,62 @@
+#include "io/experiment.h"
+
+#include <fmt/format.h>
+
+#include "io/cifar10.h"
+#include "io/digits.h"
+#include "kernels/common/error.h"
+
+namespace roap::io {
+
+namespace {
+
+constexpr std::string_view kCifarPrefix = "cifar10:";
+constexpr std::string_view kTablePrefix = "table:";
+
+BenchmarkImages to_benchmark_images(TrainTestImages images) {
+  BenchmarkImages result;
+  result.height = images.train.height;
+  result.width = images.train.width;
+  result.channels = images.train.channels;
+  result.train = {std::move(images.train.pixels), std::move(images.train.labels)};
+  result.test = {std::move(images.test.pixels), std::move(images.test.labels)};
+  return result;
+}
+
+BenchmarkImages load_images(const std::string& source) {
+  if (source == "digits") {
+    BenchmarkImages images = to_benchmark_images(load_digits());
+    images.scale.fill(2.0f / 255.0f);  // to -1..1
+    images.shift.fill(-1.0f);
+    return images;
+  }
+  if (source.starts_with(kCifarPrefix)) {
+    BenchmarkImages images = to_benchmark_images(load_cifar10(source.substr(kCifarPrefix.size())));
+    // Means and deviations of CIFAR-10's training pixels per channel (red, green, blue), of pixel / 255.
+    constexpr std::array<float, 3> mean{0.4914f, 0.4822f, 0.4465f};
+    constexpr std::array<float, 3> deviation{0.2470f, 0.2435f, 0.2616f};
+    for (std::size_t c = 0; c < mean.size(); ++c) {
+      images.scale[c] = 1.0f / (255.0f * deviation[c]);
+      images.shift[c] = -mean[c] / deviation[c];
+    }
+    return images;
+  }
+  if (source.starts_with(kTablePrefix)) {
+    throw UsageError(fmt::format(
+        "data source {}: tables of images are not available in this version; use digits or cifar10:DIR", source));
+  }
+  throw UsageError(fmt::format("unknown data source \"{}\": expected digits, cifar10:DIR or table:FILE.csv", source));
+}
+
+}  // namespace
+
+Experiment load_experiment(const Config& config, const std::string& data_override) {
+  search::FormulaPool pool = search::FormulaPool::enumerate(static_cast<int>(config.tasks.symbols),
+                                                            static_cast<int>(config.tasks.max_operators));
+  Benchmark benchmark =
+      make_benchmark(load_images(data_override.empty() ? config.data.source : data_override), pool,
+                     static_cast<int>(config.tasks.count), static_cast<std::uint64_t>(config.tasks.seed));
+  return {std::move(pool), std::move(benchmark)};
+}
+
+}  // namespace roap::io

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "io/config.h"
+#include "models/data/benchmark.h"
+#include "models/search/formula_pool.h"
+
+namespace roap::io {
+
+/// Everything that a config names outside the model: the formula pool, the images and the tasks drawn from the pool.
+struct Experiment {
+  search::FormulaPool pool;
+  Benchmark benchmark;
+};
+
+/// Loads the data of `config.data.source` and draws the tasks. `data_override` (a --data argument) replaces the source
+/// unless empty. DataError for missing or damaged files, UsageError for a source that is none.
+Experiment load_experiment(const Config& config, const std::string& data_override = "");
+
+}  // namespace roap::io

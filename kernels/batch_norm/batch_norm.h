@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// Batch normalisation over the rows of an image batch [n, h, w, c] seen as [rows, c], with the addition of a residual
+// and the ReLU of a residual network fused in:
+//   y = relu?( (x - mean[c]) / sqrt(variance[c] + eps) * gamma[c] + beta[c] + residual )
+// Train: mean and (biased) variance of the batch. Gradients, with g = dy where y > 0 (without ReLU: dy), r = 1 /
+// sqrt(variance
+// + eps) and xhat = (x - mean) r:
+//   dbeta = sum g;  dgamma = sum g xhat;  dx = gamma r (g - dbeta / rows - xhat dgamma / rows);  dresidual = g.
+
+namespace roap {
+
+struct BatchNormParams {
+  bool relu = false;
+  double eps = 1e-5;
+};
+
+struct BatchNormDims {
+  std::int64_t rows = 0, channels = 0;
+};
+
+/// The rows are cut into blocks of about 32 KB that are read twice from the cache; one partial result per block.
+struct BatchNormBlocks {
+  std::int64_t rows_per_block = 0, count = 0;
+};
+BatchNormBlocks batch_norm_blocks(const BatchNormDims& d);
+
+struct BatchNormUpdateParams {
+  double momentum = 0.1;
+  std::int64_t count = 0;  ///< values per channel in the batch (n h w), for the unbiased variance
+};
+
+namespace cpu {
+
+/// Scratch memory of forward, eval and backward, in bytes.
+std::size_t batch_norm_workspace_bytes(const BatchNormDims& d);
+
+/// x [rows, c], gamma [c], beta [c], residual [rows, c] or null -> y [rows, c], mean [c], variance [c].
+void batch_norm_forward(const BatchNormDims& d, const BatchNormParams& params, const float* x, const float* gamma,
+                        const float* beta, const float* residual, float* y, float* mean, float* variance,
+                        std::byte* workspace);
+/// The same with given mean and variance.
+void batch_norm_eval(const BatchNormDims& d, const BatchNormParams& params, const float* x, const float* gamma,
+                     const float* beta, const float* mean, const float* variance, const float* residual, float* y,
+                     std::byte* workspace);
+
+/// What backward writes; null: nobody wants it. dx and dresidual are added to where accumulate_* says so.
+struct BatchNormGradients {
+  float *dx = nullptr, *dgamma = nullptr, *dbeta = nullptr, *dresidual = nullptr;
+  bool accumulate_dx = false, accumulate_dresidual = false;
+};
+/// dy, x [rows, c]; y [rows, c] (null without ReLU); gamma, mean, variance [c].
+void batch_norm_backward(const BatchNormDims& d, const BatchNormParams& params, const float* dy, const float* y,
+                         const float* x, const float* gamma, const float* mean, const float* variance,
+                         const BatchNormGradients& gradients, std::byte* workspace);
+
+/// new_* = (1 - momentum) running_* + momentum batch, as PyTorch does (unbiased variance), where guard[0] != 0; else
+/// running_*. All [channels] but guard [2]; in place where new_* is running_*.
+void batch_norm_update(std::int64_t channels, const BatchNormUpdateParams& params, const float* mean,
+                       const float* variance, const float* guard, const float* running_mean,
+                       const float* running_variance, float* new_mean, float* new_variance);
+
+}  // namespace cpu
+}  // namespace roap

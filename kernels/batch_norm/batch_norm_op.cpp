@@ -1,0 +1,163 @@
+#include "kernels/batch_norm/batch_norm_op.h"
+
+#include <fmt/format.h>
+
+#include "engine/autodiff.h"
+
+namespace roap {
+
+namespace {
+
+void expect_channels(std::string_view op, std::string_view name, const TensorSpec& spec, const TensorSpec& x) {
+  expect_spec(op, name, spec, f32({x.shape[3]}));
+}
+
+std::unique_ptr<OpState> workspace_for(const TensorSpec& x) {
+  return std::make_unique<WorkspaceState>(cpu::batch_norm_workspace_bytes(batch_norm_dims(x.shape)));
+}
+
+/// `flop` operations per element, `arrays` arrays of the size of x.
+Work elementwise_work(const TensorSpec& x, double flop, double arrays) {
+  const auto elements = static_cast<double>(x.shape.count());
+  return {flop * elements, 4 * arrays * elements};
+}
+
+double count_present(const Specs& specs, std::initializer_list<std::size_t> which) {
+  double count = 0;
+  for (const std::size_t i : which) count += specs[i].present() ? 1 : 0;
+  return count;
+}
+
+}  // namespace
+
+BatchNormDims batch_norm_dims(const Shape& x) { return {x[0] * x[1] * x[2], x[3]}; }
+
+Specs BatchNormOp::infer(const Specs& inputs) const {
+  const TensorSpec& x = inputs[0];
+  expect_rank(type(), "x", x, DType::f32, 4);
+  expect_channels(type(), "gamma", inputs[1], x);
+  expect_channels(type(), "beta", inputs[2], x);
+  if (inputs[3].present()) expect_spec(type(), "residual", inputs[3], x);
+  return {x, f32({x.shape[3]}), f32({x.shape[3]})};
+}
+
+void BatchNormOp::gradient(GradientContext& g) const {
+  const TensorId mask = params_.relu ? g.output(0) : TensorId{};
+  g.emit("backward", std::make_shared<BatchNormBackwardOp>(params_),
+         {g.grad(0), mask, g.input(0), g.input(1), g.output(1), g.output(2)}, {0, 1, 2, 3});
+}
+
+std::unique_ptr<OpState> BatchNormOp::prepare(const Specs& inputs, const Specs& /*outputs*/) const {
+  return workspace_for(inputs[0]);
+}
+
+void BatchNormOp::run_cpu(const RunContext& c) const {
+  cpu::batch_norm_forward(batch_norm_dims(c.in_shape(0)), params_, c.in<float>(0), c.in<float>(1), c.in<float>(2),
+                          c.in<float>(3), c.out<float>(0), c.out<float>(1), c.out<float>(2), c.workspace());
+}
+
+Work BatchNormOp::work(const Specs& inputs, const Specs& /*outputs*/) const {
+  return elementwise_work(inputs[0], 8, 3 + count_present(inputs, {3}));
+}
+
+Specs BatchNormBackwardOp::infer(const Specs& inputs) const {
+  const TensorSpec& x = inputs[2];
+  expect_rank(type(), "x", x, DType::f32, 4);
+  expect_spec(type(), "dy", inputs[0], x);
+  if (params_.relu) expect_spec(type(), "y", inputs[1], x);
+  expect_channels(type(), "gamma", inputs[3], x);
+  expect_channels(type(), "mean", inputs[4], x);
+  expect_channels(type(), "variance", inputs[5], x);
+  return {x, inputs[3], inputs[3], x};
+}
+
+std::unique_ptr<OpState> BatchNormBackwardOp::prepare(const Specs& inputs, const Specs& /*outputs*/) const {
+  return workspace_for(inputs[2]);
+}
+
+void BatchNormBackwardOp::run_cpu(const RunContext& c) const {
+  cpu::batch_norm_backward(
+      batch_norm_dims(c.in_shape(2)), params_, c.in<float>(0), c.in<float>(1), c.in<float>(2), c.in<float>(3),
+      c.in<float>(4), c.in<float>(5),
+      {c.out<float>(0), c.out<float>(1), c.out<float>(2), c.out<float>(3), c.accumulate(0), c.accumulate(3)},
+      c.workspace());
+}
+
+Work BatchNormBackwardOp::work(const Specs& inputs, const Specs& outputs) const {
+  const double reads = 2 * (2 + count_present(inputs, {1}));
+  return elementwise_work(inputs[2], 11, reads + count_present(outputs, {0, 3}));
+}
+
+Specs BatchNormEvalOp::infer(const Specs& inputs) const {
+  const TensorSpec& x = inputs[0];
+  expect_rank(type(), "x", x, DType::f32, 4);
+  expect_channels(type(), "gamma", inputs[1], x);
+  expect_channels(type(), "beta", inputs[2], x);
+  expect_channels(type(), "running_mean", inputs[3], x);
+  expect_channels(type(), "running_var", inputs[4], x);
+  if (inputs[5].present()) expect_spec(type(), "residual", inputs[5], x);
+  return {x};
+}
+
+std::unique_ptr<OpState> BatchNormEvalOp::prepare(const Specs& inputs, const Specs& /*outputs*/) const {
+  return workspace_for(inputs[0]);
+}
+
+void BatchNormEvalOp::run_cpu(const RunContext& c) const {
+  cpu::batch_norm_eval(batch_norm_dims(c.in_shape(0)), params_, c.in<float>(0), c.in<float>(1), c.in<float>(2),
+                       c.in<float>(3), c.in<float>(4), c.in<float>(5), c.out<float>(0), c.workspace());
+}
+
+Work BatchNormEvalOp::work(const Specs& inputs, const Specs& /*outputs*/) const {
+  return elementwise_work(inputs[0], 4, 2 + count_present(inputs, {5}));
+}
+
+Specs BatchNormUpdateOp::infer(const Specs& inputs) const {
+  expect_rank(type(), "mean", inputs[0], DType::f32, 1);
+  expect_spec(type(), "variance", inputs[1], inputs[0]);
+  expect_spec(type(), "guard", inputs[2], f32({2}));
+  expect_spec(type(), "running_mean", inputs[3], inputs[0]);
+  expect_spec(type(), "running_var", inputs[4], inputs[0]);
+  if (params_.count < 1) {
+    throw ShapeError(fmt::format("[batch_norm_update] count: expected n h w >= 1, got {}", params_.count));
+  }
+  return {inputs[3], inputs[4]};
+}
+
+void BatchNormUpdateOp::run_cpu(const RunContext& c) const {
+  cpu::batch_norm_update(c.in_shape(0)[0], params_, c.in<float>(0), c.in<float>(1), c.in<float>(2), c.in<float>(3),
+                         c.in<float>(4), c.out<float>(0), c.out<float>(1));
+}
+
+TensorId batch_norm(Graph& graph, const std::string& name, TensorId x, TensorId residual, bool relu, bool train,
+                    std::vector<BatchNormUpdate>* pending) {
+  const BatchNormDims dims = batch_norm_dims(graph.shape(x));
+  const Shape shape{dims.channels};
+  const TensorId gamma = graph.parameter(name + ".weight", shape, Initializer::constant(1));
+  const TensorId beta = graph.parameter(name + ".bias", shape, Initializer::constant(0));
+  const TensorId running_mean = graph.buffer(name + ".running_mean", shape, Initializer::constant(0));
+  const TensorId running_var = graph.buffer(name + ".running_var", shape, Initializer::constant(1));
+  const BatchNormParams params{relu};
+  if (!train) {
+    return graph.apply(name, std::make_shared<BatchNormEvalOp>(params),
+                       {x, gamma, beta, running_mean, running_var, residual})[0];
+  }
+  const std::vector<TensorId> outputs =
+      graph.apply(name, std::make_shared<BatchNormOp>(params), {x, gamma, beta, residual});
+  if (pending != nullptr) {
+    pending->push_back({name, outputs[1], outputs[2], running_mean, running_var, dims.rows});
+  }
+  return outputs[0];
+}
+
+void append_batch_norm_updates(Graph& graph, const std::vector<BatchNormUpdate>& pending, TensorId guard) {
+  for (const BatchNormUpdate& update : pending) {
+    BatchNormUpdateParams params;
+    params.count = update.count;
+    graph.apply_into(update.name + ".update", std::make_shared<BatchNormUpdateOp>(params),
+                     {update.mean, update.variance, guard, update.running_mean, update.running_var},
+                     {update.running_mean, update.running_var});
+  }
+}
+
+}  // namespace roap

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/graph.h"
+#include "kernels/batch_norm/batch_norm.h"
+
+namespace roap {
+
+/// With batch statistics. Inputs x [n, h, w, c], gamma [c], beta [c], optional residual [n, h, w, c]; outputs y [n, h,
+/// w, c], mean [c], variance [c] (biased; the loss must not depend on these two).
+class BatchNormOp : public Op {
+ public:
+  explicit BatchNormOp(BatchNormParams params) : params_(params) {}
+  [[nodiscard]] std::string_view type() const override { return "batch_norm"; }
+  [[nodiscard]] const BatchNormParams& params() const { return params_; }
+  [[nodiscard]] Specs infer(const Specs& inputs) const override;
+  void gradient(GradientContext& context) const override;
+  [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
+  void run_cpu(const RunContext& context) const override;
+  [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
+
+ private:
+  BatchNormParams params_;
+};
+
+/// Inputs dy, y (absent without ReLU), x, gamma, mean, variance; outputs dx, dgamma, dbeta, dresidual.
+class BatchNormBackwardOp : public Op {
+ public:
+  explicit BatchNormBackwardOp(BatchNormParams params) : params_(params) {}
+  [[nodiscard]] std::string_view type() const override { return "batch_norm_backward"; }
+  [[nodiscard]] const BatchNormParams& params() const { return params_; }
+  [[nodiscard]] Specs infer(const Specs& inputs) const override;
+  [[nodiscard]] bool can_accumulate(std::size_t output) const override { return output == 0 || output == 3; }
+  [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
+  void run_cpu(const RunContext& context) const override;
+  [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
+
+ private:
+  BatchNormParams params_;
+};
+
+/// With running statistics, for evaluation; has no gradient. Inputs x, gamma, beta, running_mean [c], running_var [c],
+/// optional residual; output y.
+class BatchNormEvalOp : public Op {
+ public:
+  explicit BatchNormEvalOp(BatchNormParams params) : params_(params) {}
+  [[nodiscard]] std::string_view type() const override { return "batch_norm_eval"; }
+  [[nodiscard]] const BatchNormParams& params() const { return params_; }
+  [[nodiscard]] Specs infer(const Specs& inputs) const override;
+  [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
+  void run_cpu(const RunContext& context) const override;
+  [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
+
+ private:
+  BatchNormParams params_;
+};
+
+/// Moves the running statistics towards the batch's; has no gradient. Inputs mean [c], variance [c], guard [2]
+/// (guard[0] == 0: the step is not finite, nothing changes), running_mean [c], running_var [c]; outputs their new
+/// values, in place when the outputs are the same tensors (Graph::apply_into).
+class BatchNormUpdateOp : public Op {
+ public:
+  explicit BatchNormUpdateOp(BatchNormUpdateParams params) : params_(params) {}
+  [[nodiscard]] std::string_view type() const override { return "batch_norm_update"; }
+  [[nodiscard]] const BatchNormUpdateParams& params() const { return params_; }
+  [[nodiscard]] Specs infer(const Specs& inputs) const override;
+  void run_cpu(const RunContext& context) const override;
+
+ private:
+  BatchNormUpdateParams params_;
+};
+
+/// Rows and channels of an image batch [n, h, w, c].
+BatchNormDims batch_norm_dims(const Shape& x);
+
+/// Running statistics that wait for the node that says whether the step is finite.
+struct BatchNormUpdate {
+  std::string name;
+  TensorId mean, variance, running_mean, running_var;
+  std::int64_t count = 0;
+};
+
+/// Appends y = relu?(batch_norm(x) + residual) with weights NAME.weight (ones), NAME.bias (zeros) and buffers
+/// NAME.running_mean (zeros), NAME.running_var (ones). With `train` it uses batch statistics and, unless `pending` is
+/// null, appends the update of the running ones to `pending`; otherwise it uses the running statistics.
+TensorId batch_norm(Graph& graph, const std::string& name, TensorId x, TensorId residual, bool relu, bool train,
+                    std::vector<BatchNormUpdate>* pending);
+
+/// Appends the updates; guard [2] is written by an earlier node.
+void append_batch_norm_updates(Graph& graph, const std::vector<BatchNormUpdate>& pending, TensorId guard);
+
+}  // namespace roap

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+// 2-D convolution without bias (cross-correlation), images NHWC, weights OIHW:
+//   y[n, oy, ox, o] = sum over i, ky, kx of x[n, oy s + ky - p, ox s + kx - p, i] w[o, i, ky, kx],  zero outside the
+//   image.
+// Gradients: dx and dw are the adjoints of this linear map.
+
+namespace roap {
+
+/// The user's choices: one stride and one zero padding for both axes.
+struct Conv2dParams {
+  std::int64_t stride = 1;
+  std::int64_t padding = 0;
+};
+
+/// Sizes; padding < kernel, so that every output position meets the image.
+struct Conv2dDims {
+  std::int64_t n = 0, h = 0, w = 0, ci = 0, co = 0, kh = 0, kw = 0;
+  std::int64_t stride = 1, padding = 0;
+  [[nodiscard]] std::int64_t ho() const { return (h + 2 * padding - kh) / stride + 1; }
+  [[nodiscard]] std::int64_t wo() const { return (w + 2 * padding - kw) / stride + 1; }
+  bool operator==(const Conv2dDims&) const = default;
+};
+
+/// One spatial axis with the kernel cut to its live taps: the range of taps that ever meet a non-padding input. On a
+/// map of one pixel a 3-tap kernel with padding 1 has one live tap. Dead taps multiply zeros only, and their gradient
+/// is zero.
+struct Conv2dAxis {
+  std::int64_t in = 0, out = 0, stride = 1;
+  std::int64_t first_tap = 0;  ///< the first live tap of the whole kernel
+  std::int64_t taps = 0;       ///< number of live taps
+  std::int64_t padding = 0;    ///< zeros before the input, seen from the first live tap
+  /// Input position of live tap t at output o; outside [0, in) it is padding.
+  [[nodiscard]] std::int64_t input(std::int64_t o, std::int64_t t) const { return o * stride + t - padding; }
+  [[nodiscard]] bool valid(std::int64_t o, std::int64_t t) const { return input(o, t) >= 0 && input(o, t) < in; }
+  /// Number of pairs (output, live tap) that meet a non-padding input.
+  [[nodiscard]] std::int64_t useful_pairs() const;
+};
+
+Conv2dAxis live_taps(std::int64_t in, std::int64_t kernel, std::int64_t stride, std::int64_t padding);
+inline Conv2dAxis vertical_axis(const Conv2dDims& d) { return live_taps(d.h, d.kh, d.stride, d.padding); }
+inline Conv2dAxis horizontal_axis(const Conv2dDims& d) { return live_taps(d.w, d.kw, d.stride, d.padding); }
+
+enum class Conv2dPass { forward, backward_data, backward_weight };
+
+namespace cpu {
+
+/// One pass of one convolution, prepared for its sizes (oneDNN primitives, chunks of the batch). Not for concurrent
+/// runs.
+class Conv2dPlan {
+ public:
+  Conv2dPlan() = default;
+  Conv2dPlan(const Conv2dPlan&) = delete;
+  Conv2dPlan& operator=(const Conv2dPlan&) = delete;
+  virtual ~Conv2dPlan() = default;
+  [[nodiscard]] virtual std::size_t workspace_bytes() const = 0;
+  /// forward:         a = x [n, h, w, ci],    b = w [co, ci, kh, kw]  -> result = y [n, ho, wo, co]
+  /// backward_data:   a = dy [n, ho, wo, co], b = w [co, ci, kh, kw]  -> result = dx, added where `accumulate`
+  /// backward_weight: a = dy [n, ho, wo, co], b = x [n, h, w, ci]     -> result = dw [co, ci, kh, kw]
+  /// `workspace`: 64-byte aligned memory of workspace_bytes().
+  virtual void run(const float* a, const float* b, float* result, bool accumulate, std::byte* workspace) = 0;
+};
+
+/// The plan that suits the sizes best.
+std::unique_ptr<Conv2dPlan> conv2d_plan(Conv2dPass pass, const Conv2dDims& dims);
+/// oneDNN's convolution on fixed chunks of the batch.
+std::unique_ptr<Conv2dPlan> conv2d_chunked_plan(Conv2dPass pass, const Conv2dDims& dims);
+/// Matrix products over the batch, one per output position and live tap: no work on padding, good for tiny maps.
+std::unique_ptr<Conv2dPlan> conv2d_positions_plan(Conv2dPass pass, const Conv2dDims& dims);
+
+}  // namespace cpu
+}  // namespace roap

@@ -1,0 +1,69 @@
+#include "kernels/conv2d/conv2d_op.h"
+#include "kernels/conv2d/conv2d_reference.h"
+#include "tests/ops/op_case.h"
+
+namespace roap {
+
+namespace {
+
+template <class Real>
+void run_forward(const Op& op, const RunContext& c) {
+  const Conv2dDims d = static_cast<const Conv2dOp&>(op).dims(c.input_specs());
+  reference::conv2d_forward(d, c.in<Real>(0), c.in<Real>(1), c.out<Real>(0));
+}
+
+template <class Real>
+void run_backward_data(const Op& op, const RunContext& c) {
+  const Conv2dDims& d = static_cast<const Conv2dBackwardDataOp&>(op).dims();
+  reference::conv2d_backward_data(d, c.in<Real>(0), c.in<Real>(1), c.out<Real>(0), c.accumulate(0));
+}
+
+template <class Real>
+void run_backward_weight(const Op& op, const RunContext& c) {
+  const Conv2dDims& d = static_cast<const Conv2dBackwardWeightOp&>(op).dims();
+  reference::conv2d_backward_weight(d, c.in<Real>(0), c.in<Real>(1), c.out<Real>(0));
+}
+
+OpCase conv2d_case(const Conv2dDims& d, bool performance = false) {
+  OpCase c;
+  c.name = fmt::format("n{}_{}x{}x{}_to{}_k{}x{}_s{}_p{}", d.n, d.h, d.w, d.ci, d.co, d.kh, d.kw, d.stride, d.padding);
+  c.op = std::make_shared<Conv2dOp>(Conv2dParams{d.stride, d.padding});
+  c.inputs = {CaseInput::normal("x", {d.n, d.h, d.w, d.ci}), CaseInput::normal("w", {d.co, d.ci, d.kh, d.kw}, 0, 0.3)};
+  c.performance = performance;
+  return c;
+}
+
+}  // namespace
+
+OperatorTests conv2d_tests() {
+  OperatorTests tests;
+  tests.references = {{"conv2d", ROAP_REFERENCE(run_forward)},
+                      {"conv2d_backward_data", ROAP_REFERENCE(run_backward_data)},
+                      {"conv2d_backward_weight", ROAP_REFERENCE(run_backward_weight)}};
+  //               n  h  w  ci  co  kh kw s  p
+  tests.cases = {conv2d_case({1, 1, 1, 1, 1, 1, 1, 1, 0}),
+                 conv2d_case({3, 8, 8, 1, 16, 7, 7, 2, 3}),  // digits, ImageNet stem
+                 conv2d_case({2, 9, 7, 3, 16, 7, 7, 2, 3}),  // odd map, few channels
+                 conv2d_case({5, 8, 8, 3, 17, 3, 3, 1, 1}),  // CIFAR stem, odd channels
+                 conv2d_case({3, 9, 7, 17, 5, 3, 3, 2, 1}),  // batch that is no multiple of the chunks
+                 conv2d_case({4, 5, 5, 16, 16, 3, 3, 1, 1}),
+                 conv2d_case({2, 5, 5, 16, 17, 1, 1, 2, 0}),  // downsampling, odd map
+                 conv2d_case({3, 8, 8, 16, 33, 1, 1, 2, 0}),  // the last row and column feed nothing
+                 conv2d_case({7, 2, 2, 17, 16, 3, 3, 1, 1}),
+                 conv2d_case({5, 2, 2, 16, 64, 3, 3, 2, 1}),  // 2x2 to 1x1: 4 live taps of 9
+                 conv2d_case({5, 2, 2, 16, 64, 1, 1, 2, 0}),
+                 conv2d_case({6, 1, 1, 64, 65, 3, 3, 1, 1}),    // the centre tap alone
+                 conv2d_case({3, 1, 5, 3, 4, 3, 3, 1, 1}),      // one live row of taps
+                 conv2d_case({2, 2, 3, 2, 3, 5, 7, 3, 4}),      // a gap between live taps
+                 conv2d_case({2, 3, 9, 4, 6, 2, 5, 2, 1}),      // kernel not square
+                 conv2d_case({61, 8, 8, 32, 32, 3, 3, 1, 1}),   // several chunks of two sizes
+                 conv2d_case({300, 4, 4, 32, 17, 3, 3, 2, 1}),  // several blocks of images at each position
+                 conv2d_case({192, 32, 32, 3, 64, 7, 7, 2, 3}, true),
+                 conv2d_case({192, 8, 8, 64, 64, 3, 3, 1, 1}, true),
+                 conv2d_case({192, 4, 4, 128, 128, 3, 3, 1, 1}, true),
+                 conv2d_case({192, 2, 2, 256, 256, 3, 3, 1, 1}, true),
+                 conv2d_case({192, 1, 1, 512, 512, 3, 3, 1, 1}, true)};
+  return tests;
+}
+
+}  // namespace roap

@@ -1,0 +1,112 @@
+#include "kernels/conv2d/conv2d_op.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "engine/autodiff.h"
+
+namespace roap {
+
+namespace {
+
+TensorSpec x_spec(const Conv2dDims& d) { return f32({d.n, d.h, d.w, d.ci}); }
+TensorSpec w_spec(const Conv2dDims& d) { return f32({d.co, d.ci, d.kh, d.kw}); }
+TensorSpec y_spec(const Conv2dDims& d) { return f32({d.n, d.ho(), d.wo(), d.co}); }
+
+/// Useful work: products with padding are not counted.
+Work conv2d_work(const Conv2dDims& d) {
+  const double pairs = static_cast<double>(vertical_axis(d).useful_pairs() * horizontal_axis(d).useful_pairs());
+  const double elements =
+      static_cast<double>(x_spec(d).shape.count() + w_spec(d).shape.count() + y_spec(d).shape.count());
+  return {2 * pairs * static_cast<double>(d.n * d.ci * d.co), 4 * elements};
+}
+
+class Conv2dState : public OpState {
+ public:
+  Conv2dState(Conv2dPass pass, const Conv2dDims& dims) : plan_(cpu::conv2d_plan(pass, dims)) {}
+  [[nodiscard]] std::size_t workspace_bytes() const override { return plan_->workspace_bytes(); }
+  void run(const RunContext& c) const {
+    plan_->run(c.in<float>(0), c.in<float>(1), c.out<float>(0), c.accumulate(0), c.workspace());
+  }
+
+ private:
+  std::unique_ptr<cpu::Conv2dPlan> plan_;
+};
+
+}  // namespace
+
+Conv2dDims Conv2dOp::dims(const Specs& inputs) const {
+  expect_rank(type(), "x", inputs[0], DType::f32, 4);
+  expect_rank(type(), "w", inputs[1], DType::f32, 4);
+  const Shape& x = inputs[0].shape;
+  const Shape& w = inputs[1].shape;
+  expect_extent(type(), "w in channels", w[1], x[3]);
+  const Conv2dDims d{x[0], x[1], x[2], x[3], w[0], w[2], w[3], params_.stride, params_.padding};
+  if (d.stride < 1 || d.padding < 0 || d.padding >= std::min(d.kh, d.kw)) {
+    throw ShapeError(
+        fmt::format("[conv2d] stride {} and padding {}: expected stride >= 1 and 0 <= padding < kernel {}x{}", d.stride,
+                    d.padding, d.kh, d.kw));
+  }
+  if (d.h + 2 * d.padding < d.kh || d.w + 2 * d.padding < d.kw) {
+    throw ShapeError(
+        fmt::format("[conv2d] x {} with padding {} is smaller than the kernel {}x{}", x.text(), d.padding, d.kh, d.kw));
+  }
+  return d;
+}
+
+Specs Conv2dOp::infer(const Specs& inputs) const { return {y_spec(dims(inputs))}; }
+
+void Conv2dOp::gradient(GradientContext& g) const {
+  const Conv2dDims d = dims(g.input_specs());
+  if (g.wants(0)) g.emit("backward_data", std::make_shared<Conv2dBackwardDataOp>(d), {g.grad(0), g.input(1)}, {0});
+  if (g.wants(1)) g.emit("backward_weight", std::make_shared<Conv2dBackwardWeightOp>(d), {g.grad(0), g.input(0)}, {1});
+}
+
+std::unique_ptr<OpState> Conv2dOp::prepare(const Specs& inputs, const Specs& /*outputs*/) const {
+  return std::make_unique<Conv2dState>(Conv2dPass::forward, dims(inputs));
+}
+
+void Conv2dOp::run_cpu(const RunContext& c) const { c.state<Conv2dState>().run(c); }
+
+Work Conv2dOp::work(const Specs& inputs, const Specs& /*outputs*/) const { return conv2d_work(dims(inputs)); }
+
+Specs Conv2dBackwardDataOp::infer(const Specs& inputs) const {
+  expect_spec(type(), "dy", inputs[0], y_spec(dims_));
+  expect_spec(type(), "w", inputs[1], w_spec(dims_));
+  return {x_spec(dims_)};
+}
+
+std::unique_ptr<OpState> Conv2dBackwardDataOp::prepare(const Specs& /*inputs*/, const Specs& /*outputs*/) const {
+  return std::make_unique<Conv2dState>(Conv2dPass::backward_data, dims_);
+}
+
+void Conv2dBackwardDataOp::run_cpu(const RunContext& c) const { c.state<Conv2dState>().run(c); }
+
+Work Conv2dBackwardDataOp::work(const Specs& /*inputs*/, const Specs& /*outputs*/) const { return conv2d_work(dims_); }
+
+Specs Conv2dBackwardWeightOp::infer(const Specs& inputs) const {
+  expect_spec(type(), "dy", inputs[0], y_spec(dims_));
+  expect_spec(type(), "x", inputs[1], x_spec(dims_));
+  return {w_spec(dims_)};
+}
+
+std::unique_ptr<OpState> Conv2dBackwardWeightOp::prepare(const Specs& /*inputs*/, const Specs& /*outputs*/) const {
+  return std::make_unique<Conv2dState>(Conv2dPass::backward_weight, dims_);
+}
+
+void Conv2dBackwardWeightOp::run_cpu(const RunContext& c) const { c.state<Conv2dState>().run(c); }
+
+Work Conv2dBackwardWeightOp::work(const Specs& /*inputs*/, const Specs& /*outputs*/) const {
+  return conv2d_work(dims_);
+}
+
+TensorId conv2d(Graph& graph, const std::string& name, TensorId x, std::int64_t out_channels, std::int64_t kernel,
+                Conv2dParams params) {
+  const double fan_out = static_cast<double>(out_channels * kernel * kernel);
+  const TensorId w = graph.parameter(name + ".weight", {out_channels, graph.shape(x)[3], kernel, kernel},
+                                     Initializer::normal(std::sqrt(2.0 / fan_out)));
+  return graph.apply(name, std::make_shared<Conv2dOp>(params), {x, w})[0];
+}
+
+}  // namespace roap

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/common/philox.h"
+
+// Samples one relaxed choice per group of logits: z = softmax((logits + Gumbel) sharpness) within each group, with
+// Gumbel = -log(-log(u)). Element e = task P + p takes its uniform u from word e mod 4 of philox(key, e / 4), so the
+// noise is a function of the key and is regenerated, never stored. Straight-through: the forward value is the one-hot
+// vector of the largest noisy logit (the first among equals) and the gradient that of the softmax. Gradient with p the
+// softmax: dlogits = sharpness p (dz - sum over the group of dz p).
+
+namespace roap {
+
+struct GumbelSoftmaxParams {
+  std::vector<int> group_sizes;  ///< in the order of the row; their sum is P
+  bool noise = true;
+  bool straight_through = false;
+};
+
+struct GumbelSoftmaxDims {
+  std::int64_t tasks = 0, logits = 0;
+};
+
+/// The RandomKey that travels as a tensor u32 [4].
+inline RandomKey random_key_of(const std::uint32_t* words) { return {words[0], words[1], words[2], words[3]}; }
+
+namespace cpu {
+
+/// logits [T, P], sharpness [1], key [4] -> z [T, P].
+void gumbel_softmax_forward(const GumbelSoftmaxDims& d, const GumbelSoftmaxParams& params, const float* logits,
+                            const float* sharpness, const std::uint32_t* key, float* z);
+/// dz [T, P], logits [T, P], sharpness [1], key [4], z [T, P] -> dlogits [T, P]. Straight-through reads logits and key
+/// (z may be null), the relaxed sample reads z (logits and key may be null).
+void gumbel_softmax_backward(const GumbelSoftmaxDims& d, const GumbelSoftmaxParams& params, const float* dz,
+                             const float* logits, const float* sharpness, const std::uint32_t* key, const float* z,
+                             float* dlogits);
+
+}  // namespace cpu
+}  // namespace roap

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+
+#include "engine/graph.h"
+#include "kernels/image_batch/image_batch.h"
+
+namespace roap {
+
+/// Inputs images u8 [N, h, w, c] (c <= 3), index i32 [n] with values in [0, N), key u32 [4] (the words of a RandomKey;
+/// absent without augmentation); output y [n, h, w, c]. Has no gradient: images are data.
+class ImageBatchOp : public Op {
+ public:
+  explicit ImageBatchOp(const ImageBatchParams& params) : params_(params) {}
+  [[nodiscard]] std::string_view type() const override { return "image_batch"; }
+  [[nodiscard]] const ImageBatchParams& params() const { return params_; }
+  [[nodiscard]] Specs infer(const Specs& inputs) const override;
+  void run_cpu(const RunContext& context) const override;
+  [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
+
+ private:
+  ImageBatchParams params_;
+};
+
+/// Sizes of y [n, h, w, c].
+ImageBatchDims image_batch_dims(const Shape& y);
+
+/// Appends the gathering; `key` is absent without augmentation.
+TensorId image_batch(Graph& graph, const std::string& name, TensorId images, TensorId index, TensorId key,
+                     const ImageBatchParams& params);
+
+}  // namespace roap

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// A PointNet branch (Qi et al. 2017), fused: one network on every element of a set, then the maximum over the set. Here
+// the sets are the tasks and the elements the pairs of the batch. Row (t, i) of group g is x = [y[t, i]; s[i, columns
+// of g]] and
+//   z1 = w0 x + b0;  a1 = relu(layer_norm(z1; gamma1, beta1))
+//   z2 = w3 a1 + b3; a2 = relu(layer_norm(z2; gamma4, beta4))
+//   z3 = w6 a2 + b6
+//   h[t, g * features + f] = max over i of z3(t, g, i)[f];  index = the pair i that wins, the lowest one in a tie.
+// All groups share the network. Gradients flow through the winning rows only.
+
+namespace roap {
+
+inline constexpr float kPointMlpEpsilon = 1e-5f;  // of both LayerNorms
+
+struct PointMlpDims {
+  std::int64_t tasks = 0, pairs = 0;
+  std::int64_t symbols = 0;  ///< columns of s; 0 without s
+  std::int64_t groups = 0;   ///< pooled blocks of h
+  std::int64_t in = 0;       ///< inputs of the network: 1 + symbol columns of a group
+  std::int64_t hidden = 0, features = 0;
+
+  [[nodiscard]] std::int64_t cells() const { return tasks * pairs; }
+};
+
+/// The weights (or their gradients) under the names of an nn.Sequential: Linear 0, LayerNorm 1, Linear 3, LayerNorm 4,
+/// Linear 6.
+template <class T>
+struct PointMlpWeights {
+  T* w0;      ///< [hidden, in]
+  T* b0;      ///< [hidden]
+  T* gamma1;  ///< [hidden]
+  T* beta1;   ///< [hidden]
+  T* w3;      ///< [hidden, hidden]
+  T* b3;      ///< [hidden]
+  T* gamma4;  ///< [hidden]
+  T* beta4;   ///< [hidden]
+  T* w6;      ///< [features, hidden]
+  T* b6;      ///< [features]
+};
+
+/// What both directions read. columns [groups, in - 1]: symbol columns of each group.
+template <class T>
+struct PointMlpInputs {
+  const T* y;  ///< [tasks, pairs]
+  const T* s;  ///< [pairs, symbols]; null where in = 1
+  const std::int32_t* columns;
+  PointMlpWeights<const T> w;
+};
+
+namespace cpu {
+
+/// Scratch memory in bytes, to be passed 64-byte aligned as `workspace`.
+std::size_t point_mlp_forward_workspace(const PointMlpDims& d);
+std::size_t point_mlp_backward_workspace(const PointMlpDims& d);
+
+/// -> h [tasks, groups * features], index [tasks, groups * features]. Rows with bitwise equal inputs are computed once.
+void point_mlp_forward(const PointMlpDims& d, const PointMlpInputs<float>& in, float* h, std::int32_t* index,
+                       std::byte* workspace);
+/// dh, index [tasks, groups * features] -> ds [pairs, symbols] (added when `accumulate`) and dw; null pointers are
+/// skipped.
+void point_mlp_backward(const PointMlpDims& d, const PointMlpInputs<float>& in, const float* dh,
+                        const std::int32_t* index, float* ds, bool accumulate, const PointMlpWeights<float>& dw,
+                        std::byte* workspace);
+
+}  // namespace cpu
+}  // namespace roap

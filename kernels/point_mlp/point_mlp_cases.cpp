@@ -1,0 +1,95 @@
+#include "kernels/point_mlp/point_mlp_op.h"
+#include "kernels/point_mlp/point_mlp_reference.h"
+#include "tests/ops/op_case.h"
+
+namespace roap {
+
+namespace {
+
+template <class Real>
+void run_forward(const Op& op, const RunContext& c) {
+  const auto& mlp = static_cast<const PointMlpOp&>(op);
+  reference::point_mlp_forward(mlp.dims(c.input_specs()), point_mlp_inputs<Real>(c, 0, mlp.columns()), c.out<Real>(0),
+                               c.out<std::int32_t>(1));
+}
+
+template <class Real>
+void run_backward(const Op& op, const RunContext& c) {
+  const auto& mlp = static_cast<const PointMlpBackwardOp&>(op);
+  std::vector<std::vector<Real>> unwanted;
+  std::vector<Real*> out;
+  for (std::size_t i = 0; i <= kPointMlpWeights; ++i) {  // s and the weights, inputs from 3 on
+    const auto count = static_cast<std::size_t>(c.in_shape(3 + i).count());
+    out.push_back(c.out<Real>(i));
+    if (out[i] == nullptr) {
+      unwanted.emplace_back(count, Real{0});
+      out[i] = unwanted.back().data();
+    } else if (!c.accumulate(i)) {
+      std::fill_n(out[i], count, Real{0});
+    }
+  }
+  reference::point_mlp_backward(mlp.dims(c.input_specs()), point_mlp_inputs<Real>(c, 2, mlp.columns()), c.in<Real>(0),
+                                c.in<std::int32_t>(1), out[0],
+                                {out[1], out[2], out[3], out[4], out[5], out[6], out[7], out[8], out[9], out[10]});
+}
+
+using Columns = std::vector<std::vector<int>>;
+
+/// y are integers below `values` (many tasks share rows), or all different where values = 0.
+OpCase point_mlp_case(const std::string& mode, Columns columns, std::int64_t tasks, std::int64_t pairs,
+                      std::int64_t hidden, std::int64_t features, int values, bool performance = false) {
+  OpCase c;
+  c.name = fmt::format("{}_tasks{}_pairs{}_hidden{}_features{}_values{}", mode, tasks, pairs, hidden, features, values);
+  const auto in = static_cast<std::int64_t>(1 + columns[0].size());
+  const double scale = std::sqrt(1.0 / static_cast<double>(hidden));
+  c.inputs = {values > 0 ? CaseInput::integers("y", f32({tasks, pairs}), 0, values - 1).constant()
+                         : CaseInput::normal("y", {tasks, pairs}).constant(),
+              in > 1 ? CaseInput::uniform("s", {pairs, 3}, -1, 1) : CaseInput::absent(),
+              CaseInput::normal("w0", {hidden, in}),
+              CaseInput::normal("b0", {hidden}),
+              CaseInput::normal("gamma1", {hidden}, 1, 0.2),
+              CaseInput::normal("beta1", {hidden}, 0.1, 0.2),
+              CaseInput::normal("w3", {hidden, hidden}, 0, scale),
+              CaseInput::normal("b3", {hidden}, 0, 0.2),
+              CaseInput::normal("gamma4", {hidden}, 1, 0.2),
+              CaseInput::normal("beta4", {hidden}, 0.1, 0.2),
+              CaseInput::normal("w6", {features, hidden}, 0, scale),
+              CaseInput::normal("b6", {features}, 0, 0.2)};
+  c.op = std::make_shared<PointMlpOp>(PointMlpParams{std::move(columns)});
+  c.performance = performance;
+  return c;
+}
+
+/// Gradients of a few inputs only.
+OpCase some_constant_case() {
+  OpCase c = point_mlp_case("io", {{2, 1}}, 9, 6, 19, 21, 4);
+  c.name += "_constants";
+  for (const std::size_t i : {1, 2, 4, 6, 10, 11}) c.inputs[i].differentiable = false;
+  return c;
+}
+
+}  // namespace
+
+OperatorTests point_mlp_tests() {
+  const Columns out{{}}, rel{{0}, {1}, {2}}, io{{0, 1, 2}};
+  OperatorTests tests;
+  tests.references = {{"point_mlp", ROAP_REFERENCE(run_forward)}, {"point_mlp_backward", ROAP_REFERENCE(run_backward)}};
+  tests.cases = {point_mlp_case("out", out, 1, 1, 16, 16, 0),
+                 point_mlp_case("out", out, 23, 9, 17, 5, 7),
+                 point_mlp_case("out", out, 6, 13, 64, 33, 0),
+                 point_mlp_case("rel", rel, 1, 7, 5, 17, 0),
+                 point_mlp_case("rel", rel, 19, 1, 16, 5, 3),
+                 point_mlp_case("rel", rel, 34, 11, 17, 35, 5),
+                 point_mlp_case("rel", rel, 5, 37, 67, 16, 0),
+                 point_mlp_case("mixed", {{2, 0}, {1, 1}}, 7, 5, 31, 32, 4),
+                 point_mlp_case("io", io, 3, 33, 65, 67, 0),
+                 point_mlp_case("io", io, 21, 12, 32, 15, 6),
+                 some_constant_case(),
+                 point_mlp_case("out", out, 500, 64, 256, 256, 1000, true),
+                 point_mlp_case("rel", rel, 500, 64, 256, 256, 216, true),
+                 point_mlp_case("io", io, 500, 64, 256, 256, 216, true),
+                 point_mlp_case("io", io, 100, 64, 64, 64, 45, true)};
+  return tests;
+}
+
+}  // namespace roap

@@ -1,0 +1,99 @@
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "kernels/common/parallel.h"
+#include "kernels/point_mlp/point_mlp_workspace.h"
+
+// Computes: the distinct rows of a batch and the row of every cell (task, pair).
+// Mapping: a piece owns a range of blocks and one hash table (open addressing, linear probing, at most half full).
+// Memory: y is read once; rows are written per block, then moved together.
+// Numerics: values are compared by their bits, so the saving is exact; rows stand in the order of first use.
+
+namespace roap::cpu {
+
+namespace {
+
+constexpr std::int64_t kTables = 16;
+constexpr std::int64_t kBlockCells = 32768;  // where rows depend on y alone; bounds the memory of the results
+
+std::int64_t pairs_per_block(const PointMlpDims& d) {
+  return d.in > 1 ? 1 : std::clamp<std::int64_t>(kBlockCells / d.tasks, 1, d.pairs);
+}
+
+std::int64_t table_size(const PointMlpDims& d) {
+  return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(2 * point_mlp_block_rows(d))));
+}
+
+/// Rows of one block, numbered from 0, into y; returns how many.
+std::int32_t find_block_rows(const PointMlpDims& d, const float* y, std::int64_t first, std::int64_t last,
+                             std::int32_t* row_of, float* row_y, std::int32_t* table, std::int64_t size) {
+  const std::uint64_t mask = static_cast<std::uint64_t>(size) - 1;
+  const int shift = 32 - std::countr_zero(static_cast<std::uint64_t>(size));
+  std::fill(table, table + size, -1);
+  std::int32_t count = 0;
+  for (std::int64_t t = 0; t < d.tasks; ++t) {
+    for (std::int64_t i = first; i < last; ++i) {
+      const float value = y[t * d.pairs + i];
+      const auto bits = std::bit_cast<std::uint32_t>(value);
+      std::uint64_t slot = (bits * 2654435769u) >> shift;
+      while (table[slot] >= 0 && std::bit_cast<std::uint32_t>(row_y[table[slot]]) != bits) slot = (slot + 1) & mask;
+      if (table[slot] < 0) {
+        table[slot] = count;
+        row_y[count++] = value;
+      }
+      row_of[t * d.pairs + i] = table[slot];
+    }
+  }
+  return count;
+}
+
+}  // namespace
+
+std::int64_t point_mlp_block_rows(const PointMlpDims& d) { return d.tasks * pairs_per_block(d); }
+
+PointMlpRows take_point_mlp_rows(const PointMlpDims& d, WorkspaceCutter& workspace) {
+  PointMlpRows rows;
+  rows.pairs_per_block = pairs_per_block(d);
+  rows.blocks = pieces_of(d.pairs, rows.pairs_per_block);
+  rows.row_of = workspace.take<std::int32_t>(d.cells());
+  rows.block_begin = workspace.take<std::int32_t>(rows.blocks + 1);
+  rows.y = workspace.take<float>(d.cells());
+  rows.pair = workspace.take<std::int32_t>(d.cells());
+  rows.tables = workspace.take<std::int32_t>(std::min(kTables, rows.blocks) * table_size(d));
+  return rows;
+}
+
+void find_point_mlp_rows(const PointMlpDims& d, const float* y, PointMlpRows& rows) {
+  const std::int64_t size = table_size(d);
+  const std::int64_t blocks_per_table = pieces_of(rows.blocks, std::min(kTables, rows.blocks));
+  parallel_ranges(rows.blocks, blocks_per_table, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t b = begin; b < end; ++b) {
+      const std::int64_t first = b * rows.pairs_per_block;
+      const std::int64_t last = std::min(d.pairs, first + rows.pairs_per_block);
+      rows.block_begin[b + 1] = find_block_rows(d, y, first, last, rows.row_of, rows.y + first * d.tasks,
+                                                rows.tables + begin / blocks_per_table * size, size);
+    }
+  });
+  rows.block_begin[0] = 0;
+  for (std::int64_t b = 0; b < rows.blocks; ++b) {
+    const std::int32_t begin = rows.block_begin[b], count = rows.block_begin[b + 1];
+    const std::int64_t first = b * rows.pairs_per_block;
+    std::memmove(rows.y + begin, rows.y + first * d.tasks, static_cast<std::size_t>(count) * sizeof(float));
+    std::fill(rows.pair + begin, rows.pair + begin + count, static_cast<std::int32_t>(first));
+    rows.block_begin[b + 1] = begin + count;
+  }
+  if (rows.blocks == 1) return;
+  constexpr std::int64_t kTaskGrain = 64;
+  parallel_ranges(d.tasks, kTaskGrain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t) {
+      std::int32_t* row_of = rows.row_of + t * d.pairs;
+      for (std::int64_t b = 0; b < rows.blocks; ++b) {
+        const std::int64_t last = std::min(d.pairs, (b + 1) * rows.pairs_per_block);
+        for (std::int64_t i = b * rows.pairs_per_block; i < last; ++i) row_of[i] += rows.block_begin[b];
+      }
+    }
+  });
+}
+
+}  // namespace roap::cpu

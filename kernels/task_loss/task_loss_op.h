@@ -1,0 +1,52 @@
+#pragma once
+
+#include <string>
+
+#include "engine/graph.h"
+#include "kernels/task_loss/task_loss.h"
+
+namespace roap {
+
+/// Inputs yhat [T, B], y [T, B], sigma [T], optional length [T], lambda [1]; outputs loss [1], error [T]. Only the loss
+/// is differentiable, with respect to yhat and length.
+class TaskLossOp : public Op {
+ public:
+  explicit TaskLossOp(TaskLossParams params) : params_(params) {}
+  [[nodiscard]] const TaskLossParams& params() const { return params_; }
+  [[nodiscard]] std::string_view type() const override { return "task_loss"; }
+  [[nodiscard]] Specs infer(const Specs& inputs) const override;
+  void gradient(GradientContext& context) const override;
+  void run_cpu(const RunContext& context) const override;
+  [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
+
+ private:
+  TaskLossParams params_;
+};
+
+/// Inputs dloss [1], yhat, y, sigma, lambda, error; outputs dyhat [T, B], dlength [T].
+class TaskLossBackwardOp : public Op {
+ public:
+  explicit TaskLossBackwardOp(TaskLossParams params) : params_(params) {}
+  [[nodiscard]] const TaskLossParams& params() const { return params_; }
+  [[nodiscard]] std::string_view type() const override { return "task_loss_backward"; }
+  [[nodiscard]] Specs infer(const Specs& inputs) const override;
+  void run_cpu(const RunContext& context) const override;
+  [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
+
+ private:
+  TaskLossParams params_;
+};
+
+/// Dims from yhat [T, B].
+TaskLossDims task_loss_dims(const Shape& yhat, const Shape& y);
+
+struct TaskLoss {
+  TensorId loss;   ///< [1]
+  TensorId error;  ///< [T S], mean squared error of each sample in units of its task's variance
+};
+
+/// Appends the loss; `length` may be absent.
+TaskLoss task_loss(Graph& graph, const std::string& name, TensorId yhat, TensorId y, TensorId sigma, TensorId length,
+                   TensorId lambda, TaskLossParams params);
+
+}  // namespace roap

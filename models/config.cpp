@@ -1,0 +1,16 @@
+#include "models/config.h"
+
+#include "kernels/common/error.h"
+
+namespace roap {
+
+std::int64_t total_steps(const Config& config) {
+  const Config::Train& train = config.train;
+  if ((train.steps > 0) == (train.epochs > 0)) {
+    throw UsageError("exactly one of train.steps and train.epochs must be positive: set the other to 0");
+  }
+  if (train.steps > 0) return train.steps;
+  return (train.epochs * train.pairs_per_epoch + train.pairs_per_step - 1) / train.pairs_per_step;
+}
+
+}  // namespace roap

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/data/gold.h"
+#include "models/data/pair_source.h"
+#include "models/search/formula_pool.h"
+
+namespace roap {
+
+/// Labelled images of one split; the bytes move into the benchmark.
+struct LabelledSplit {
+  std::vector<std::uint8_t> pixels;  ///< [image, height, width, channels]
+  std::vector<std::uint8_t> labels;  ///< 0..9; label l stands for symbol l + 1
+};
+
+struct BenchmarkImages {
+  int height = 0, width = 0, channels = 0;
+  std::array<float, 3> scale{1, 1, 1};
+  std::array<float, 3> shift{0, 0, 0};
+  LabelledSplit train, test;
+};
+
+/// The paper's benchmark: formulas drawn from the pool as tasks, images whose labels are the symbols. Training gets `train`
+/// and nothing else; metrics also get `test` and `gold`.
+struct Benchmark {
+  std::unique_ptr<const PairSource> train;
+  std::unique_ptr<const PairSource> test;
+  std::unique_ptr<const Gold> gold;
+};
+
+/// Tasks are `count` usable formulas of `pool`, drawn with `seed`. Throws DataError when a class has no image in a split.
+Benchmark make_benchmark(BenchmarkImages images, const search::FormulaPool& pool, int count, std::uint64_t seed);
+
+}  // namespace roap

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/programs/expression.h"
+#include "models/programs/polynomial.h"
+
+namespace roap {
+
+enum class Split { train, test };
+
+/// The hidden truth of a benchmark: for metrics only. Training code holds a PairSource, from which no Gold can be made.
+class Gold {
+ public:
+  struct Task {
+    programs::Expression formula;
+    programs::Polynomial polynomial;
+    int operators = 0;
+    std::vector<float> table;  ///< y over the grid of symbols, see FormulaPool::value_table
+  };
+  Gold(std::vector<Task> tasks, std::vector<std::uint8_t> train_labels, std::vector<std::uint8_t> test_labels, int symbols)
+      : tasks_(std::move(tasks)), labels_{std::move(train_labels), std::move(test_labels)}, symbols_(symbols) {}
+
+  [[nodiscard]] const std::vector<Task>& tasks() const { return tasks_; }
+  [[nodiscard]] int symbols() const { return symbols_; }
+  /// The integer k in 1..10 behind an image; the symbol is k / 10.
+  [[nodiscard]] int symbol_of(Split split, std::int32_t image) const {
+    return labels_[split == Split::train ? 0 : 1][static_cast<std::size_t>(image)] + 1;
+  }
+  [[nodiscard]] std::size_t image_count(Split split) const { return labels_[split == Split::train ? 0 : 1].size(); }
+
+ private:
+  std::vector<Task> tasks_;
+  std::vector<std::uint8_t> labels_[2];
+  int symbols_;
+};
+
+}  // namespace roap

@@ -1,0 +1,112 @@
+#include "models/model.h"
+
+#include <algorithm>
+
+#include "kernels/image_batch/image_batch_op.h"
+#include "models/grounder.h"
+#include "models/synthesizer.h"
+
+namespace roap {
+
+namespace {
+
+constexpr int kGroundBatch = 128;  // images per evaluation batch
+
+Sketch make_sketch(const Config& config, int symbols) {
+  const bool tree = config.model.sketch == "tree" || config.train.method == "tree";
+  return tree ? Sketch::tree(symbols, static_cast<int>(config.model.depth))
+              : Sketch::straight_line(symbols, static_cast<int>(config.model.lines));
+}
+
+}  // namespace
+
+ProblemShape problem_shape(const PairSource& source) {
+  const ImageSet& images = source.images();
+  return {source.tasks(), source.symbols(), images.height, images.width, images.channels, images.scale, images.shift};
+}
+
+/// Images of a data set -> numbers, kGroundBatch at a time.
+struct Model::GroundGraph {
+  Graph graph;
+  TensorId pixels, index, symbols;
+  std::unique_ptr<Executor> executor;
+
+  GroundGraph(ParameterStore& store, const Config& config, const ProblemShape& problem, int image_count) : graph(store) {
+    pixels = graph.external("images", u8({image_count, problem.height, problem.width, problem.channels}));
+    index = graph.input("image_index", i32({kGroundBatch}));
+    const TensorId batch = image_batch(graph, "batch", pixels, index, {}, {problem.scale, problem.shift});
+    const GrounderConfig grounder{config.model.grounder, config.model.stem, static_cast<int>(config.model.grounder_width)};
+    symbols = graph.keep(build_grounder(graph, grounder, batch, false).symbols);
+  }
+};
+
+/// (y, symbols) -> logits.
+struct Model::SynthesisGraph {
+  Graph graph;
+  TensorId y, symbols, logits;
+  std::unique_ptr<Executor> executor;
+
+  SynthesisGraph(ParameterStore& store, const Model& model, int pairs) : graph(store) {
+    y = graph.input("y", f32({model.problem().tasks, pairs}));
+    symbols = graph.input("symbols", f32({pairs, model.problem().symbols}));
+    logits = graph.keep(model.logits(graph, y, symbols));
+  }
+};
+
+Model::Model(const Config& config, const ProblemShape& problem, DeviceKind device)
+    : config_(config), problem_(problem), sketch_(make_sketch(config, problem.symbols)), store_(device) {
+  ground_graphs_[1] = std::make_shared<GroundGraph>(store_, config_, problem_, 1);
+  const int pairs = static_cast<int>(config.train.pairs_per_step);
+  synthesis_graphs_[pairs] = std::make_shared<SynthesisGraph>(store_, *this, pairs);
+  store_.declare_buffer(kAdamStep, {1}, Initializer::constant(0));
+  store_.initialize(static_cast<std::uint64_t>(config.train.seed));
+}
+
+TensorId Model::logits(Graph& graph, TensorId y, TensorId symbols) const {
+  if (config_.train.method == "free") {
+    constexpr double kDeviation = 0.1;  // near-uniform choices that still differ between tasks
+    return graph.parameter("free.logits", {problem_.tasks, sketch_.logit_count()}, Initializer::normal(kDeviation));
+  }
+  return build_synthesizer(graph, {static_cast<int>(config_.model.width), sketch_.logit_count()}, y, symbols);
+}
+
+Model::GroundGraph& Model::ground_graph(int image_count) {
+  auto& entry = ground_graphs_[image_count];
+  if (!entry) entry = std::make_shared<GroundGraph>(store_, config_, problem_, image_count);
+  if (!entry->executor) entry->executor = std::make_unique<Executor>(entry->graph);
+  return *entry;
+}
+
+Model::SynthesisGraph& Model::synthesis_graph(int pairs) {
+  auto& entry = synthesis_graphs_[pairs];
+  if (!entry) entry = std::make_shared<SynthesisGraph>(store_, *this, pairs);
+  if (!entry->executor) entry->executor = std::make_unique<Executor>(entry->graph);
+  return *entry;
+}
+
+std::vector<float> Model::ground(std::span<const std::uint8_t> pixels, int image_count, std::span<const std::int32_t> index) {
+  GroundGraph& ground = ground_graph(image_count);
+  ground.executor->bind(ground.pixels, pixels);
+  std::vector<float> symbols;
+  symbols.reserve(index.size());
+  std::vector<std::int32_t> batch(kGroundBatch);
+  for (std::size_t begin = 0; begin < index.size(); begin += kGroundBatch) {
+    const std::size_t count = std::min<std::size_t>(kGroundBatch, index.size() - begin);
+    std::fill(std::copy_n(index.begin() + static_cast<std::ptrdiff_t>(begin), count, batch.begin()), batch.end(), 0);
+    ground.executor->write(ground.index, std::span<const std::int32_t>(batch));
+    ground.executor->run();
+    const std::vector<float> numbers = ground.executor->read(ground.symbols);
+    symbols.insert(symbols.end(), numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(count));
+  }
+  return symbols;
+}
+
+std::vector<float> Model::synthesise(int pairs, std::span<const float> y, std::span<const float> symbols) {
+  SynthesisGraph& synthesis = synthesis_graph(pairs);
+  synthesis.executor->write(synthesis.y, y);
+  synthesis.executor->write(synthesis.symbols, symbols);
+  synthesis.executor->run();
+  return synthesis.executor->read(synthesis.logits);
+}
+
+}  // namespace roap

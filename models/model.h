@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/executor.h"
+#include "models/config.h"
+#include "models/data/pair_source.h"
+#include "models/sketch.h"
+
+namespace roap {
+
+/// Buffer that counts Adam's applied updates; saved with the optimizer's moments.
+inline constexpr const char* kAdamStep = "adam.step";
+
+/// What the data fixes about a model.
+struct ProblemShape {
+  int tasks = 0, symbols = 0;
+  int height = 0, width = 0, channels = 0;
+  std::array<float, 3> scale{1, 1, 1};  ///< normalisation of pixels, see ImageSet
+  std::array<float, 3> shift{0, 0, 0};
+};
+
+ProblemShape problem_shape(const PairSource& source);
+
+/// Weights and statistics of grounder and synthesizer, and their use in evaluation mode. Training is Trainer's.
+class Model {
+ public:
+  /// Declares all weights, grounder first, and initialises them from `config.train.seed`.
+  Model(const Config& config, const ProblemShape& problem, DeviceKind device = DeviceKind::cpu);
+
+  [[nodiscard]] const Config& config() const { return config_; }
+  [[nodiscard]] const ProblemShape& problem() const { return problem_; }
+  [[nodiscard]] const Sketch& sketch() const { return sketch_; }
+  [[nodiscard]] ParameterStore& store() { return store_; }
+
+  /// Appends the logits [T, P] to a graph: the synthesizer's, or free ones (method free).
+  TensorId logits(Graph& graph, TensorId y, TensorId symbols) const;
+
+  /// Numbers that the grounder gives to those images, in evaluation mode.
+  std::vector<float> ground(std::span<const std::uint8_t> pixels, int image_count, std::span<const std::int32_t> index);
+  /// Logits [T, P] for a set of pairs: y [T, pairs], symbols [pairs, V].
+  std::vector<float> synthesise(int pairs, std::span<const float> y, std::span<const float> symbols);
+
+ private:
+  struct GroundGraph;
+  struct SynthesisGraph;
+  GroundGraph& ground_graph(int image_count);
+  SynthesisGraph& synthesis_graph(int pairs);
+
+  Config config_;
+  ProblemShape problem_;
+  Sketch sketch_;
+  ParameterStore store_;
+  std::map<int, std::shared_ptr<GroundGraph>> ground_graphs_;        ///< by images in the data set
+  std::map<int, std::shared_ptr<SynthesisGraph>> synthesis_graphs_;  ///< by pairs
+};
+
+}  // namespace roap

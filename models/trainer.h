@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "engine/executor.h"
+#include "models/data/pair_source.h"
+#include "models/model.h"
+
+namespace roap {
+
+/// The part of a run's state that is not in the ParameterStore.
+struct TrainerState {
+  std::uint64_t step = 0;          ///< next step to run, 0-based
+  std::uint64_t random_epoch = 0;  ///< incremented by every rollback, so that it goes on with fresh random numbers
+  std::uint64_t skipped_steps = 0;
+  std::uint64_t skips_in_a_row = 0;
+};
+
+struct StepReport {
+  double loss = 0;
+  double mean_error = 0;     ///< mean over tasks of the normalised squared error
+  double gradient_norm = 0;
+  double mean_length = 0;
+  double sharpness = 0, rate = 0;
+  bool skipped = false;
+  std::string diagnosis;     ///< of a skipped step: the task and line that overflowed
+};
+
+/// Runs training steps of the paper's method: images -> symbols -> logits -> Gumbel-softmax -> soft execution -> loss, and
+/// back. Sees a PairSource only: gold symbols and formulas cannot be reached from here.
+class Trainer {
+ public:
+  struct Options {
+    bool keep_everything = false;  ///< every tensor stays readable after a step (traces)
+  };
+  Trainer(Model& model, const PairSource& source, Options options);
+  Trainer(Model& model, const PairSource& source) : Trainer(model, source, Options{}) {}
+
+  /// One step. A non-finite one leaves weights, statistics and optimizer untouched and is reported as skipped.
+  StepReport step();
+
+  [[nodiscard]] std::uint64_t total_steps() const { return total_steps_; }
+  [[nodiscard]] const TrainerState& state() const { return state_; }
+  void restore(const TrainerState& state) { state_ = state; }
+
+  [[nodiscard]] const Graph& graph() const { return graph_; }
+  [[nodiscard]] Executor& executor() { return *executor_; }
+  /// Nodes before this one only compute; guard, Adam and statistics follow.
+  [[nodiscard]] std::size_t first_update_node() const { return first_update_node_; }
+
+  /// Learning rates of grounder and synthesizer, sharpness and lambda at a step.
+  struct Schedule {
+    double grounder_rate = 0, rate = 0, sharpness = 0, lambda = 0;
+  };
+  [[nodiscard]] Schedule schedule(std::uint64_t step) const;
+  /// Names of the step's tensors in graph().
+  struct Tensors {
+    TensorId images, image_index, augmentation_key, pixels, y, sigma, sharpness, gumbel_key, lambda, rates;
+    TensorId symbols, logits, z, yhat, length, loss, error, guard;
+  };
+  [[nodiscard]] const Tensors& tensors() const { return t_; }
+  /// Words of the Gumbel noise at a step.
+  [[nodiscard]] RandomKey gumbel_key(std::uint64_t step) const;
+
+ private:
+  void build();
+  void append_update(const std::vector<struct BatchNormUpdate>& statistics);
+  void write_inputs();
+  std::string diagnose() const;
+  [[nodiscard]] RandomKey key(RandomStream stream, std::uint64_t step) const;
+
+  Model& model_;
+  const PairSource& source_;
+  Options options_;
+  Graph graph_;
+  Tensors t_;
+  std::unique_ptr<Executor> executor_;
+  std::size_t first_update_node_ = 0;
+  std::uint64_t total_steps_ = 0;
+  TrainerState state_;
+  std::vector<std::int32_t> image_index_;
+  std::vector<float> y_;
+};
+
+}  // namespace roap

@@ -1,0 +1,93 @@
+#include "io/safetensors.h"
+#include "tests/bin/run_roap.h"
+
+namespace roap::bin {
+namespace {
+
+TEST(Train, WritesARunFolderAndOneJsonObject) {
+  const TempFolder folder;
+  const Result result = train_tiny(folder, "run", 10);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto json = nlohmann::json::parse(result.out);
+  for (const char* key : {"solved", "solved_exact", "tasks", "symbolic_loss_train", "symbolic_loss_test",
+                          "symbols_right_train", "symbols_right_test", "test_loss", "test_loss_normalised",
+                          "program_length", "seconds", "steps", "skipped_steps", "run"}) {
+    EXPECT_TRUE(json.contains(key)) << key;
+  }
+  EXPECT_EQ(json["tasks"], 8);
+  EXPECT_EQ(json["steps"], 10);
+  EXPECT_EQ(json["run"], "run");
+  for (const char* file : {"config.toml", "command.txt", "environment.json", "metrics.jsonl", "programs.json", "STATUS",
+                           "checkpoints/step-10/model.safetensors", "checkpoints/step-10/state.safetensors",
+                           "checkpoints/step-10/manifest.json"}) {
+    EXPECT_TRUE(io::is_file(folder / (std::string("run/") + file))) << file;
+  }
+  EXPECT_EQ(io::read_file(folder / "run/STATUS"), "finished step 10\n");
+  EXPECT_EQ(io::read_file(folder / "run/command.txt"), "roap train --preset tiny.toml --out run --json\n");
+  EXPECT_EQ(metrics_lines(folder / "run").size(), 11u) << "a line for every step and the final evaluation";
+}
+
+TEST(Train, EvalAndProgramsRepeatWhatTrainingSaid) {
+  const TempFolder folder;
+  auto trained = nlohmann::json::parse(train_tiny(folder, "run", 10).out);
+  const Result eval = run(folder, {"eval", "run", "--json"});
+  ASSERT_EQ(eval.exit_code, 0) << eval.err;
+  auto evaluated = nlohmann::json::parse(eval.out);
+  trained.erase("seconds");
+  evaluated.erase("seconds");
+  EXPECT_EQ(evaluated, trained);
+  const auto programs = nlohmann::json::parse(run(folder, {"programs", "run", "--json"}).out);
+  EXPECT_EQ(programs, nlohmann::json::parse(io::read_file(folder / "run/programs.json")));
+  EXPECT_EQ(programs.size(), 8u);
+}
+
+TEST(Train, TheSameSeedGivesTheSameBitsWithAnyNumberOfThreads) {
+  const TempFolder folder;
+  write_text(folder / "tiny.toml", tiny_config(10));
+  const auto weights = [&](const std::string& name, const std::string& threads, const std::string& seed) {
+    const Result result = run(folder, {"train", "--preset", "tiny.toml", "--set", "device.threads=" + threads, "--seed",
+                                       seed, "--out", name});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return io::read_file(folder / (name + "/checkpoints/step-10/model.safetensors"));
+  };
+  const std::string one = weights("one", "1", "1");
+  EXPECT_EQ(weights("three", "3", "1"), one);
+  EXPECT_NE(weights("other", "1", "2"), one);
+}
+
+TEST(Train, DivergenceHasItsOwnExitCode) {
+  const TempFolder folder;
+  write_text(folder / "tiny.toml", tiny_config(50));
+  const Result result =
+      run(folder, {"train", "--preset", "tiny.toml", "--set", "train.lr=10", "--set", "train.on_nan=stop", "--set",
+                   "train.sharpness=1e6", "--set", "model.lines=60", "--set", "train.loss=gaussian", "--out", "run"});
+  EXPECT_EQ(result.exit_code, 6) << result.err;
+  expect_contains(result.err, "not finite");
+  expect_contains(io::read_file(folder / "run/STATUS"), "diverged step ");
+}
+
+TEST(Trace, WritesTheTensorsOfOneStep) {
+  const TempFolder folder;
+  write_text(folder / "tiny.toml", tiny_config(10));
+  const Result result = run(folder, {"trace", "--preset", "tiny.toml", "--step", "2", "--out", "step.safetensors"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto file = io::SafetensorsFile::read(folder / "step.safetensors");
+  using Shape = std::vector<std::int64_t>;
+  const std::int64_t logits = file.tensor("logits").shape.at(1);
+  EXPECT_EQ(file.tensor("batch.inputs").shape, (Shape{24, 1, 8, 8}));
+  EXPECT_EQ(file.tensor("batch.y").shape, (Shape{8, 8}));
+  EXPECT_EQ(file.tensor("sigma").shape, Shape{8});
+  EXPECT_EQ(file.tensor("noise.gumbel").shape, (Shape{8, logits}));
+  EXPECT_EQ(file.tensor("symbols").shape, (Shape{8, 3}));
+  EXPECT_EQ(file.tensor("z").shape, (Shape{8, logits}));
+  EXPECT_EQ(file.tensor("yhat").shape, (Shape{8, 8}));
+  EXPECT_EQ(file.tensor("length").shape, Shape{8});
+  EXPECT_EQ(file.tensor("loss").shape, Shape{1});
+  EXPECT_EQ(file.metadata().at("step"), "2");
+  for (const char* prefix : {"param.", "grad.", "after."}) {
+    EXPECT_TRUE(file.contains(std::string(prefix) + "grounder.conv1.weight")) << prefix;
+  }
+}
+
+}  // namespace
+}  // namespace roap::bin

@@ -1,0 +1,54 @@
+"""Loads the grounder of a model.safetensors into torchvision's resnet18, strictly, and runs it once.
+
+    python tests/golden/check_torchvision.py MODEL.safetensors      needs torch, torchvision, safetensors
+
+Only what the data and the task size differently is replaced: fc has one output, and conv1 (with the max pool) follows
+the stem and the number of channels. Exit status 1 when a name, a shape or a type does not fit.
+"""
+
+import sys
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torchvision.models import resnet18
+
+PREFIX = "grounder."
+
+
+def load_grounder(path):
+    """The network of a checkpoint in evaluation mode; RuntimeError names what does not fit."""
+    state = {n.removeprefix(PREFIX): t for n, t in load_file(path).items() if n.startswith(PREFIX)}
+    wrong = [n for n, t in state.items() if t.dtype != torch.float32 and not n.endswith("num_batches_tracked")]
+    if not state or wrong:
+        raise RuntimeError(f"no tensors named {PREFIX}*" if not state else f"not float32: {wrong}")
+    model = resnet18()
+    model.fc = nn.Linear(model.fc.in_features, 1)
+    if "conv1.weight" in state and state["conv1.weight"].shape != model.conv1.weight.shape:
+        channels, kernel = state["conv1.weight"].shape[1:3]
+        if kernel == 7:
+            model.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
+        else:
+            model.conv1, model.maxpool = nn.Conv2d(channels, 64, 3, 1, 1, bias=False), nn.Identity()
+    model.load_state_dict(state, strict=True)
+    return model.eval()
+
+
+def main():
+    if len(sys.argv) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        model = load_grounder(sys.argv[1])
+    except RuntimeError as error:
+        print(f"{sys.argv[1]}: {error}")
+        return 1
+    with torch.no_grad():
+        symbols = model(torch.zeros(2, model.conv1.in_channels, 32, 32))
+    print(f"{sys.argv[1]}: {len(model.state_dict())} tensors fit torchvision's resnet18, "
+          f"output {symbols.flatten().tolist()}")
+    return 0 if torch.isfinite(symbols).all() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""The model and its losses in PyTorch, written for clarity: what the golden files and the trace check compare with.
+
+Shapes: T tasks, B pairs, V symbols, L lines, P logits of a task. Works in float32 and float64.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torchvision.models import resnet18
+from torchvision.models.resnet import BasicBlock
+
+OPERATORS = 4  # add, sub, mul, no-op
+
+
+class SmallResNet(nn.Module):
+    """conv1 3x3, bn1, ReLU, three stages of one basic block each, global average pool, fc."""
+
+    def __init__(self, width, channels):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.layer1 = nn.Sequential(BasicBlock(width, width))
+        self.layer2 = nn.Sequential(BasicBlock(width, 2 * width, 2, self.shortcut(width, 2 * width)))
+        self.layer3 = nn.Sequential(BasicBlock(2 * width, 4 * width, 2, self.shortcut(2 * width, 4 * width)))
+        self.fc = nn.Linear(4 * width, 1)
+
+    @staticmethod
+    def shortcut(c_in, c_out):
+        return nn.Sequential(nn.Conv2d(c_in, c_out, 1, 2, bias=False), nn.BatchNorm2d(c_out))
+
+    def forward(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.fc(x.mean((2, 3)))
+
+
+def make_grounder(kind, stem, width, channels):
+    """Module image [n, channels, h, w] -> symbol [n, 1] whose state-dict names are those of a checkpoint."""
+    if kind == "resnet-small":
+        return SmallResNet(width, channels)
+    model = resnet18(num_classes=1)
+    if stem == "imagenet":
+        model.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
+    else:
+        model.conv1 = nn.Conv2d(channels, 64, 3, 1, 1, bias=False)
+        model.maxpool = nn.Identity()
+    return model
+
+
+def mlp(inputs, width, outputs):
+    return nn.Sequential(
+        nn.Linear(inputs, width), nn.LayerNorm(width), nn.ReLU(),
+        nn.Linear(width, width), nn.LayerNorm(width), nn.ReLU(),
+        nn.Linear(width, outputs))
+
+
+class Synthesizer(nn.Module):
+    """y [T, B], symbols [B, V] -> logits [T, P]."""
+
+    def __init__(self, symbols, width, logits):
+        super().__init__()
+        self.mlp_out = mlp(1, width, width)
+        self.mlp_rel = mlp(2, width, width)
+        self.mlp_io = mlp(1 + symbols, width, width)
+        self.mlp_prog = mlp((2 + symbols) * width, width, logits)
+
+    def forward(self, y, symbols):
+        y = y[..., None]
+        s = symbols.expand(y.shape[0], *symbols.shape)
+        features = [self.mlp_out(y).amax(1), self.mlp_io(torch.cat([y, s], -1)).amax(1)]
+        for j in range(symbols.shape[1]):
+            features.append(self.mlp_rel(torch.cat([y, s[..., j:j + 1]], -1)).amax(1))
+        return self.mlp_prog(torch.cat(features, -1))
+
+
+class StraightLine:
+    """A sketch of L lines over V symbols. Logits: operators [L, 4], then left and right arguments ragged by line."""
+
+    def __init__(self, lines, symbols):
+        self.lines, self.symbols = lines, symbols
+        arguments = [symbols + line for line in range(lines)]
+        self.groups = [OPERATORS] * lines + arguments + arguments
+
+    def split(self, z):
+        parts = torch.split(z, self.groups, -1)
+        return [parts[i * self.lines:(i + 1) * self.lines] for i in range(3)]
+
+    def execute(self, z, symbols):
+        """z [T, P], symbols [B, V] -> yhat [T, B]."""
+        values = [symbols[:, j].expand(z.shape[0], -1) for j in range(self.symbols)]
+        for operator, left, right in zip(*self.split(z)):
+            earlier = torch.stack(values, 1)
+            a = torch.einsum("tk,tkb->tb", left, earlier)
+            b = torch.einsum("tk,tkb->tb", right, earlier)
+            values.append(combine(operator, a, b))
+        return values[-1]
+
+    def length(self, z):
+        """z [T, P] -> expected number of operators of the tree-expanded program [T]."""
+        lengths = [z.new_zeros(z.shape[0])] * self.symbols
+        for operator, left, right in zip(*self.split(z)):
+            earlier = torch.stack(lengths, 1)
+            lengths.append(combine_length(operator, (left * earlier).sum(1), (right * earlier).sum(1)))
+        return lengths[-1]
+
+
+class Tree:
+    """A full binary tree in heap order (children of i: 2i + 1, 2i + 2) with D levels of inner nodes. Logits: operators
+    [2^D - 1, 4], then symbols of the leaves [2^D, V]."""
+
+    def __init__(self, depth, symbols):
+        self.inner = 2 ** depth - 1
+        self.groups = [OPERATORS] * self.inner + [symbols] * (self.inner + 1)
+
+    def fold(self, z, leaf, node):
+        parts = torch.split(z, self.groups, -1)
+        values = [None] * self.inner + [leaf(choice) for choice in parts[self.inner:]]
+        for i in reversed(range(self.inner)):
+            values[i] = node(parts[i], values[2 * i + 1], values[2 * i + 2])
+        return values[0]
+
+    def execute(self, z, symbols):
+        return self.fold(z, lambda choice: choice @ symbols.T, combine)
+
+    def length(self, z):
+        return self.fold(z, lambda choice: choice.new_zeros(choice.shape[0]), combine_length)
+
+
+def combine(operator, a, b):
+    add, sub, mul, noop = (operator[:, k:k + 1] for k in range(OPERATORS))
+    return add * (a + b) + sub * (a - b) + mul * (a * b) + noop * a
+
+
+def combine_length(operator, a, b):
+    return operator[:, :3].sum(1) * (1 + a + b) + operator[:, 3] * a
+
+
+def gumbel_softmax(logits, noise, sharpness, groups, straight_through=False):
+    """softmax((logits + noise) sharpness) in every group of the last axis; straight-through: one-hot values with the
+    gradient of the softmax (ties go to the lowest index)."""
+    parts = []
+    for part in torch.split((logits + noise) * sharpness, groups, -1):
+        soft = part.softmax(-1)
+        if straight_through:
+            hard = F.one_hot(part.argmax(-1), part.shape[-1]).to(soft.dtype)
+            soft = hard + (soft - soft.detach())
+        parts.append(soft)
+    return torch.cat(parts, -1)
+
+
+def task_loss(kind, yhat, y, sigma, length=None, length_weight=0.0, floor=1.0):
+    """Scalar. gaussian: mean_t of the mean squared error over sigma_t^2; profiled: mean_t log(floor + that)."""
+    error = ((yhat - y) ** 2).mean(1) / sigma ** 2
+    per_task = torch.log(floor + error) if kind == "profiled" else error
+    if length is not None:
+        per_task = per_task + length_weight * length
+    return per_task.mean()
+
+
+def adam_update(weight, gradient, moment1, moment2, step, lr, eps, betas=(0.9, 0.999)):
+    """One step of Adam; `step` counts from 1. Returns weight, moment1, moment2."""
+    moment1 = betas[0] * moment1 + (1 - betas[0]) * gradient
+    moment2 = betas[1] * moment2 + (1 - betas[1]) * gradient ** 2
+    scale = math.sqrt(1 - betas[1] ** step)
+    return weight - lr / (1 - betas[0] ** step) * moment1 / (moment2.sqrt() / scale + eps), moment1, moment2

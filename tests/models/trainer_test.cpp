@@ -1,0 +1,160 @@
+#include "models/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include "engine/device.h"
+#include "tests/models/small_problem.h"
+
+namespace roap {
+namespace {
+
+// Training code holds a PairSource: neither it nor a Trainer leads to gold symbols or formulas.
+static_assert(std::is_abstract_v<PairSource>);
+static_assert(!std::is_constructible_v<Trainer, Model&, const Gold&>);
+static_assert(!std::is_constructible_v<Trainer, Model&, const Benchmark&>);
+static_assert(!std::is_convertible_v<const PairSource&, const Gold&>);
+
+/// Always the same pairs: what "overfit one batch" trains on.
+class OneBatch : public PairSource {
+ public:
+  explicit OneBatch(const PairSource& source) : source_(source) {}
+  [[nodiscard]] int tasks() const override { return source_.tasks(); }
+  [[nodiscard]] int symbols() const override { return source_.symbols(); }
+  [[nodiscard]] const ImageSet& images() const override { return source_.images(); }
+  [[nodiscard]] std::span<const float> sigma() const override { return source_.sigma(); }
+  void draw(const RandomKey& /*key*/, int pairs, std::span<std::int32_t> index, std::span<float> y) const override {
+    source_.draw(random_key(1, RandomStream::test, 0), pairs, index, y);
+  }
+
+ private:
+  const PairSource& source_;
+};
+
+class OverfitOneBatch : public testing::TestWithParam<const char*> {};
+
+TEST_P(OverfitOneBatch, TheErrorFallsFarBelowTheVariance) {
+  const search::FormulaPool pool = search::FormulaPool::enumerate(3, 1);
+  const Benchmark benchmark = small_benchmark(pool, 4);
+  const OneBatch batch(*benchmark.train);
+  Config config = small_config(4, GetParam());
+  config.train.sharpness = config.train.sharpness_late = 2;
+  config.train.lr = 1e-2;
+  Model model(config, problem_shape(batch));
+  Trainer trainer(model, batch);
+  double first = 0;
+  double last = 0;
+  for (int step = 0; step < 300; ++step) {
+    const StepReport report = trainer.step();
+    ASSERT_FALSE(report.skipped) << report.diagnosis;
+    (step < 20 ? first : last) = report.mean_error;
+  }
+  EXPECT_LT(last, 0.1);
+  EXPECT_LT(last, first / 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, OverfitOneBatch, testing::Values("roap", "free", "softmax", "tree"));
+
+std::vector<float> train_few_steps(const Config& config, int threads, int steps) {
+  set_threads(threads);
+  const search::FormulaPool pool = search::FormulaPool::enumerate(3, 2);
+  const Benchmark benchmark = small_benchmark(pool, static_cast<int>(config.tasks.count));
+  Model model(config, problem_shape(*benchmark.train));
+  Trainer trainer(model, *benchmark.train);
+  for (int step = 0; step < steps; ++step) trainer.step();
+  set_threads(0);
+  return model.store().read(model.store().all(Arena::weights));
+}
+
+TEST(Trainer, SameBitsForOneAndTwoThreadsAndFromRunToRun) {
+  const Config config = small_config(9);
+  const std::vector<float> one = train_few_steps(config, 1, 12);
+  EXPECT_EQ(one, train_few_steps(config, 2, 12));
+  EXPECT_EQ(one, train_few_steps(config, 1, 12));
+  Config other = config;
+  other.train.seed = 1;
+  EXPECT_NE(one, train_few_steps(other, 1, 12));
+}
+
+TEST(Trainer, SeveralSamplesTrainToo) {
+  Config config = small_config(5);
+  config.train.samples = 3;
+  const std::vector<float> weights = train_few_steps(config, 2, 5);
+  for (const float w : weights) ASSERT_TRUE(std::isfinite(w));
+  config.train.samples = 1;
+  EXPECT_NE(weights, train_few_steps(config, 2, 5));
+}
+
+TEST(Trainer, ANonFiniteStepIsSkippedAndLeavesAllStateUntouched) {
+  const search::FormulaPool pool = search::FormulaPool::enumerate(3, 1);
+  const Benchmark benchmark = small_benchmark(pool, 4);
+  const Config config = small_config(4);
+  Model model(config, problem_shape(*benchmark.train));
+  Trainer trainer(model, *benchmark.train);
+  trainer.step();
+  ParameterStore& store = model.store();
+  // A huge last layer: symbols of 1e30 whose squares and products overflow.
+  store.write(store.slot("grounder.fc.bias"), std::vector<float>{1e30f});
+  const auto state = [&] {
+    std::vector<std::vector<float>> all;
+    for (const Arena arena : {Arena::weights, Arena::moment1, Arena::moment2, Arena::buffers}) {
+      all.push_back(store.read(store.all(arena)));
+    }
+    return all;
+  };
+  const auto before = state();
+  const StepReport report = trainer.step();
+  EXPECT_TRUE(report.skipped);
+  EXPECT_FALSE(report.diagnosis.empty());
+  EXPECT_EQ(state(), before);
+  EXPECT_EQ(trainer.state().skipped_steps, 1u);
+  EXPECT_EQ(trainer.state().skips_in_a_row, 1u);
+  EXPECT_EQ(trainer.state().step, 2u);
+}
+
+TEST(Trainer, TheDiagnosisNamesTaskAndLine) {
+  const Sketch sketch = Sketch::straight_line(2, 3);
+  std::vector<float> z(static_cast<std::size_t>(sketch.logit_count()), 0.0f);
+  const StraightLineLayout layout{2, 3};
+  for (int line = 0; line < 3; ++line) {  // each line squares the one before
+    z[static_cast<std::size_t>(layout.operators(line) + 2)] = 1;
+    z[static_cast<std::size_t>(layout.left(line) + line + 1)] = 1;
+    z[static_cast<std::size_t>(layout.right(line) + line + 1)] = 1;
+  }
+  const std::vector<float> symbols{0.0f, 1e12f};
+  EXPECT_EQ(sketch.first_non_finite_line(z, symbols), 2);
+  EXPECT_EQ(sketch.first_non_finite_line(z, std::vector<float>{0.0f, 2.0f}), 0);
+}
+
+TEST(Benchmark, PairsAreAFunctionOfTheKeyAndMatchGold) {
+  const search::FormulaPool pool = search::FormulaPool::enumerate(3, 2);
+  const Benchmark benchmark = small_benchmark(pool, 11);
+  std::vector<std::int32_t> index(3 * 50);
+  std::vector<float> y(11 * 50);
+  benchmark.train->draw(random_key(5, RandomStream::test, 9), 50, index, y);
+  for (int b = 0; b < 50; ++b) {
+    std::vector<double> symbols;
+    for (int j = 0; j < 3; ++j) symbols.push_back(benchmark.gold->symbol_of(Split::train, index[static_cast<std::size_t>(3 * b + j)]) / 10.0);
+    for (int t = 0; t < 11; ++t) {
+      const double expected = benchmark.gold->tasks()[static_cast<std::size_t>(t)].formula.evaluate(symbols);
+      EXPECT_NEAR(y[static_cast<std::size_t>(t * 50 + b)], expected, 1e-6);
+    }
+  }
+  std::vector<std::int32_t> again(3 * 50);
+  benchmark.train->draw(random_key(5, RandomStream::test, 9), 50, again, y);
+  EXPECT_EQ(index, again);
+  benchmark.train->draw(random_key(5, RandomStream::test, 10), 50, again, y);
+  EXPECT_NE(index, again);
+}
+
+TEST(Benchmark, AClassWithoutImagesIsRefused) {
+  const search::FormulaPool pool = search::FormulaPool::enumerate(3, 1);
+  BenchmarkImages images{1, 1, 1, {}, {}, {{0}, {0}}, {{0}, {0}}};
+  EXPECT_THROW(make_benchmark(std::move(images), pool, 1, 0), DataError);
+}
+
+}  // namespace
+}  // namespace roap
