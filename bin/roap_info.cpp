@@ -102,15 +102,16 @@ int doctor(bool json) {
   const bool ok = !report.skipped && std::isfinite(report.loss);
   const double seconds = monotonic_seconds() - started;
   const std::string self_test = ok ? fmt::format("ok, loss {:.4f}, {:.2f} s", report.loss, seconds) : "FAILED: step not finite";
+  const nlohmann::ordered_json environment = io::describe_environment(kVersion, threads);
   if (json) {
     fmt::print("{}\n", nlohmann::ordered_json{{"version", kVersion}, {"vector_instructions", to_string(active_isa())},
                                               {"threads", threads}, {"cuda", false}, {"self_test_ok", ok},
-                                              {"environment", io::describe_environment(kVersion, threads)}}
+                                              {"environment", environment}}
                            .dump());
   } else {
     fmt::print("roap {}\ndevice cpu: {} vector kernels, {} threads\ndevice cuda: not in this build\n", kVersion,
                to_string(active_isa()), threads);
-    for (const auto& [key, value] : io::describe_environment(kVersion, threads).items()) {
+    for (const auto& [key, value] : environment.items()) {
       fmt::print("{}: {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
     }
     fmt::print("self-test (first training step of the digits preset): {}\n", self_test);

@@ -18,7 +18,11 @@ constexpr int kMaxRollbacks = 10;  // then the run has diverged for good
 
 volatile std::sig_atomic_t interrupted_by = 0;
 
-void on_signal(int signal) { interrupted_by = signal; }
+/// The first signal asks for a stop after the current step; a second one ends the process at once.
+void on_signal(int signal) {
+  interrupted_by = signal;
+  std::signal(signal, SIG_DFL);
+}
 
 void catch_signals() {
   interrupted_by = 0;
@@ -50,6 +54,7 @@ void TrainingRun::resume(const io::Checkpoint& checkpoint) {
   trainer_.restore(io::restore_state(checkpoint));
   saved_step_ = trainer_.state().step;
   seconds_before_ = checkpoint.info.extra.value("seconds", 0.0);
+  finished_before_ = saved_step_ == trainer_.total_steps() && folder_.read_status().state == io::RunState::finished;
   io::truncate_metrics(folder_.metrics_path(), checkpoint.info.step);
 }
 
@@ -124,6 +129,7 @@ void TrainingRun::roll_back(const std::string& reason) {
   state.skipped_steps = skipped;
   state.skips_in_a_row = 0;
   trainer_.restore(state);
+  saved_step_ = state.step;
   io::truncate_metrics(folder_.metrics_path(), checkpoint.info.step);
   progress_->note(fmt::format("went back to step {} with new random numbers", state.step));
 }
@@ -154,6 +160,7 @@ void TrainingRun::evaluate_and_log(bool final) {
   nlohmann::ordered_json line = result_json(*evaluation_, trainer_.state(), seconds(), folder_.path().string());
   line["step"] = trainer_.state().step;
   line["kind"] = final ? "final" : "evaluation";
+  if (final && finished_before_) return;  // that line is there already
   io::MetricsLog(folder_.metrics_path()).append(line);
 }
 

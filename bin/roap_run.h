@@ -49,7 +49,8 @@ class TrainingRun {
   std::unique_ptr<class Progress> progress_;
   std::unique_ptr<Evaluation> evaluation_;
   std::vector<bool> solved_;
-  double seconds_before_ = 0;  ///< of earlier sessions of a resumed run
+  double seconds_before_ = 0;     ///< of earlier sessions of a resumed run
+  bool finished_before_ = false;  ///< a finished run was resumed
   double started_ = 0;
   int rollbacks_ = 0;
   std::uint64_t saved_step_ = ~std::uint64_t{0};

@@ -2,9 +2,9 @@
 
     python bench/peers/torch_roap.py [--tasks 500 --pairs 64 --lines 30 --width 256 --threads 2 --steps 3 --json]
 
-torchvision's ResNet-18 with one output, PointNet MLPs over all rows of tasks x pairs, Gumbel-softmax, a soft executor as
-a loop over lines under autograd, the squared error over sigma^2 with the length prior, torch.optim.Adam. Reports seconds,
-the median and the fastest (which other programs disturb least), of the whole step and of its parts, each forward and
+torchvision's ResNet-18 with one output, PointNet MLPs over all tasks x pairs rows, Gumbel-softmax, a soft executor as
+a loop over lines under autograd, the squared error over sigma^2 with the length prior, torch.optim.Adam. Prints
+seconds, the median and the fastest (which other programs disturb least), of the whole step and of its parts, each forward and
 backward:
   resnet      images -> symbols, pairs x symbols images of 32x32x3
   point_mlp   all branches (out, io, rel per symbol), max over pairs, gradients of weights and symbols
@@ -63,7 +63,7 @@ class Roap(nn.Module):
         self.mlp_prog = mlp((2 + SYMBOLS) * width, width, sum(self.groups))
 
     def sample(self, logits):
-        """Relaxed choices: operators [T, L, 4], left and right arguments [T, L, V + L], zero where a line cannot read."""
+        """Relaxed choices: operators [T, L, 4], left and right arguments [T, L, V + L], zero where unreadable."""
         noise = -torch.log(-torch.log(torch.rand_like(logits).clamp(1e-7, 1 - 1e-7)))
         parts = torch.split((logits + noise) * SHARPNESS, self.groups, -1)
         choices = SYMBOLS + self.lines

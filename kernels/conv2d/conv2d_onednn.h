@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <dnnl.hpp>
 
+#include "kernels/common/one_thread.h"
 #include "kernels/conv2d/conv2d.h"
 
 // What both plans share: the oneDNN engine, one-threaded scopes, and live weights.
@@ -20,19 +21,6 @@ inline dnnl::stream& onednn_stream() {
   static dnnl::stream stream(onednn_engine());
   return stream;
 }
-
-/// While it lives, oneDNN creates and runs primitives on the calling thread alone: chunks are the parallel work, and a
-/// primitive split over threads would sum in an order that depends on their number.
-class OneThread {
- public:
-  OneThread() : threads_(omp_get_max_threads()) { omp_set_num_threads(1); }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-  ~OneThread() { omp_set_num_threads(threads_); }
-
- private:
-  int threads_;
-};
 
 /// The live taps of OIHW weights in another layout (a primitive's own, or plain), and the way there and back.
 class LiveWeights {

@@ -88,7 +88,8 @@ void backward_tiles(const PointMlpDims& d, const PointMlpInputs<float>& in, cons
   for (std::int64_t row = first * kTileRows; row < std::min<std::int64_t>(b.winners.count[g], last * kTileRows);
        row += kTileRows) {
     tile.rows = std::min<std::int64_t>(kTileRows, b.winners.count[g] - row);
-    tile.entry_begin = b.winners.entry_begin + g * (capacity + 1) + row;
+    tile.entry_begin = b.winners.entry_begin + g * capacity + row;
+    tile.entry_end = b.winners.entry_end + g * capacity + row;
     for (std::int64_t lane = 0; lane < kTileRows; ++lane) {
       const std::int32_t r = rows[row + std::min(lane, tile.rows - 1)];
       gather_point_mlp_row(d, in, g, b.rows.y[r], b.rows.pair[r], lane, x);

@@ -29,7 +29,7 @@ void output_backward_data(const PointMlpBackwardTile& tile, float* da2) {
   constexpr int kWidth = 8, kNarrow = 32 / kLanes;
   for (std::int64_t r = 0; r < kTileRows; ++r) {
     const PointMlpEntry* begin = r < tile.rows ? tile.entries + tile.entry_begin[r] : nullptr;
-    const PointMlpEntry* end = r < tile.rows ? tile.entries + tile.entry_begin[r + 1] : nullptr;
+    const PointMlpEntry* end = r < tile.rows ? tile.entries + tile.entry_end[r] : nullptr;
     std::int64_t k = 0;
     for (; k + kWidth * kLanes <= tile.stride; k += kWidth * kLanes) {
       gather_entries<kWidth>(begin, end, tile.w6 + k, tile.stride, da2 + r * tile.stride + k);
@@ -43,7 +43,7 @@ void output_backward_data(const PointMlpBackwardTile& tile, float* da2) {
 /// dw6 += dz3' a2, a2 [kTileRows, stride].
 void output_backward_weight(const PointMlpBackwardTile& tile, const float* a2) {
   for (std::int64_t r = 0; r < tile.rows; ++r) {
-    for (std::int32_t e = tile.entry_begin[r]; e < tile.entry_begin[r + 1]; ++e) {
+    for (std::int32_t e = tile.entry_begin[r]; e < tile.entry_end[r]; ++e) {
       float* dw = tile.sums.dw6 + tile.entries[e].feature * tile.stride;
       const Vec dh = broadcast(tile.entries[e].dh);
       for (std::int64_t k = 0; k < tile.stride; k += kLanes)

@@ -44,12 +44,14 @@ void point_mlp_max(const PointMlpMax& task) {
   constexpr std::int64_t kChunk = kWidth * kLanes;
   static_assert(kChunk <= kMaxSlack);
   for (std::int64_t f = 0; f < task.features; f += kChunk) {
-    const float* results = task.results - task.row_begin * task.stride + f;
+    const auto row_of_pair = [&](std::int64_t i) {
+      return task.results + (task.row_of[i] - task.row_begin) * task.stride + f;
+    };
     const std::int64_t rest = task.features - f < kChunk ? task.features - f : kChunk;
     float values[kChunk];
     std::int32_t pairs[kChunk];
     for (std::int64_t k = 0; k < rest; ++k) {
-      values[k] = task.first ? results[task.row_of[task.pair_begin] * task.stride + k] : task.h[f + k];
+      values[k] = task.first ? row_of_pair(task.pair_begin)[k] : task.h[f + k];
       pairs[k] = task.first ? static_cast<std::int32_t>(task.pair_begin) : task.index[f + k];
     }
     Vec best[kWidth];
@@ -57,7 +59,7 @@ void point_mlp_max(const PointMlpMax& task) {
     std::memcpy(best, values, sizeof values);
     std::memcpy(winner, pairs, sizeof pairs);
     for (std::int64_t i = task.pair_begin; i < task.pair_end; ++i) {
-      const float* row = results + task.row_of[i] * task.stride;
+      const float* row = row_of_pair(i);
       const IntVec pair = static_cast<std::int32_t>(i) - IntVec{};
       for (int v = 0; v < kWidth; ++v) {
         const Vec candidate = load(row + v * kLanes);

@@ -32,7 +32,7 @@ struct PanelSource {
   std::int64_t outputs, inputs, output_stride, input_stride;
 };
 
-/// One winning row's share of dh.
+/// A feature that a row won, and the sum of dh over the tasks for which it did.
 struct PointMlpEntry {
   std::int32_t feature;
   float dh;
@@ -61,7 +61,8 @@ struct PointMlpSums {
 struct PointMlpBackwardTile {
   const float* x;                   ///< [in, kTileRows]
   std::int64_t rows;                ///< at most kTileRows
-  const std::int32_t* entry_begin;  ///< [rows + 1] into entries
+  const std::int32_t* entry_begin;  ///< [rows] into entries
+  const std::int32_t* entry_end;    ///< [rows]
   const PointMlpEntry* entries;
   const float* w6;                  ///< [features, stride], rows padded with zeros
   const float* panels3_transposed;  ///< w3 transposed, without bias

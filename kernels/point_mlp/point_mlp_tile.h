@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>  // integer_sequence, a type only
+
 #include "kernels/common/simd.h"
 #include "kernels/point_mlp/point_mlp_isa.h"
 
@@ -114,18 +116,20 @@ static inline void normalise_relu(const RowStatistics& statistics, std::int64_t 
   }
 }
 
+/// a and b lane by lane in turn, from lane `first` on.
+template <int first, int... i>
+static inline Vec interleave(Vec a, Vec b, std::integer_sequence<int, i...> /*lanes*/) {
+  return __builtin_shufflevector(a, b, (first + i / 2 + i % 2 * kLanes)...);
+}
+
 /// Transposes kLanes vectors in place by rounds of interleaving the first half with the second.
 static inline void transpose(Vec* v) {
-  IntVec low, high;
-  for (int i = 0; i < kLanes; ++i) {
-    low[i] = i / 2 + i % 2 * kLanes;
-    high[i] = low[i] + kLanes / 2;
-  }
+  constexpr std::make_integer_sequence<int, kLanes> kSequence;
   for (int round = 1; round < kLanes; round *= 2) {
     Vec next[kLanes];
     for (int i = 0; i < kLanes / 2; ++i) {
-      next[2 * i] = __builtin_shuffle(v[i], v[i + kLanes / 2], low);
-      next[2 * i + 1] = __builtin_shuffle(v[i], v[i + kLanes / 2], high);
+      next[2 * i] = interleave<0>(v[i], v[i + kLanes / 2], kSequence);
+      next[2 * i + 1] = interleave<kLanes / 2>(v[i], v[i + kLanes / 2], kSequence);
     }
     for (int i = 0; i < kLanes; ++i) v[i] = next[i];
   }

@@ -5,15 +5,16 @@
 
 namespace roap::cpu {
 
-/// The rows through which gradients flow. Tasks that share a winning row (same pair, same y) share its backward pass:
-/// the pass is linear in dh, so their entries are simply all listed under the row.
+/// The rows through which gradients flow. The backward pass is linear in dh, so tasks that share a winning row (same
+/// pair, same y) share its backward pass too, and those that it won the same feature of share an entry.
 struct PointMlpWinners {
   std::int64_t row_capacity = 0, entry_capacity = 0;  ///< per group
   std::int32_t* count = nullptr;                      ///< [groups]: distinct winning rows
-  std::int32_t* slot = nullptr;                       ///< [groups, cells]: scratch of the sort
   std::int32_t* row = nullptr;                        ///< [groups, row_capacity]: rows of PointMlpRows
-  std::int32_t* entry_begin = nullptr;                ///< [groups, row_capacity + 1]
+  std::int32_t* entry_begin = nullptr;                ///< [groups, row_capacity]
+  std::int32_t* entry_end = nullptr;                  ///< [groups, row_capacity]
   PointMlpEntry* entries = nullptr;                   ///< [groups, entry_capacity]
+  std::int32_t* scratch = nullptr;                    ///< [groups, cells]
 };
 
 PointMlpWinners take_point_mlp_winners(const PointMlpDims& d, WorkspaceCutter& workspace);

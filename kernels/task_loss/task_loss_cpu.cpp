@@ -20,7 +20,7 @@ double likelihood_sum(const TaskLossDims& d, const TaskLossParams& params, const
   return sum;
 }
 
-}
+}  // namespace
 
 void task_loss_forward(const TaskLossDims& d, const TaskLossParams& params, const float* yhat, const float* y,
                        const float* sigma, const float* length, const float* lambda, float* loss, float* error) {

@@ -39,8 +39,8 @@ void TaskLossOp::gradient(GradientContext& g) const {
 }
 
 void TaskLossOp::run_cpu(const RunContext& c) const {
-  cpu::task_loss_forward(task_loss_dims(c.in_shape(0), c.in_shape(1)), params_, c.in<float>(0), c.in<float>(1), c.in<float>(2),
-                         c.in<float>(3), c.in<float>(4), c.out<float>(0), c.out<float>(1));
+  cpu::task_loss_forward(task_loss_dims(c.in_shape(0), c.in_shape(1)), params_, c.in<float>(0), c.in<float>(1),
+                         c.in<float>(2), c.in<float>(3), c.in<float>(4), c.out<float>(0), c.out<float>(1));
 }
 
 Work TaskLossOp::work(const Specs& in, const Specs& /*out*/) const {
@@ -57,8 +57,9 @@ Specs TaskLossBackwardOp::infer(const Specs& inputs) const {
 }
 
 void TaskLossBackwardOp::run_cpu(const RunContext& c) const {
-  cpu::task_loss_backward(task_loss_dims(c.in_shape(1), c.in_shape(2)), params_, c.in<float>(0), c.in<float>(1), c.in<float>(2),
-                          c.in<float>(3), c.in<float>(4), c.in<float>(5), c.out<float>(0), c.out<float>(1));
+  cpu::task_loss_backward(task_loss_dims(c.in_shape(1), c.in_shape(2)), params_, c.in<float>(0), c.in<float>(1),
+                          c.in<float>(2), c.in<float>(3), c.in<float>(4), c.in<float>(5), c.out<float>(0),
+                          c.out<float>(1));
 }
 
 Work TaskLossBackwardOp::work(const Specs& in, const Specs& /*out*/) const {

@@ -60,7 +60,7 @@ TEST(Train, DivergenceHasItsOwnExitCode) {
   write_text(folder / "tiny.toml", tiny_config(50));
   const Result result =
       run(folder, {"train", "--preset", "tiny.toml", "--set", "train.lr=10", "--set", "train.on_nan=stop", "--set",
-                   "train.sharpness=1e6", "--set", "model.lines=60", "--set", "train.loss=gaussian", "--out", "run"});
+                   "train.sharpness=1000", "--set", "model.lines=60", "--set", "train.loss=gaussian", "--out", "run"});
   EXPECT_EQ(result.exit_code, 6) << result.err;
   expect_contains(result.err, "not finite");
   expect_contains(io::read_file(folder / "run/STATUS"), "diverged step ");

@@ -2,10 +2,11 @@
 
     python tests/golden/check_trace.py TRACE.safetensors [--rows N]      needs torch, torchvision, safetensors
 
-Reference: the same step in float64. Criteria (norms of a whole tensor, relative to the reference's):
-  outputs    symbols, logits, z, yhat, length, loss: largest error within 1e-4 of the largest value;
-  gradients  error norm within 3 times that of PyTorch's own float32, the largest over three ways to compute it
-             (contiguous, channels last, pairs in reverse order), plus a floor of 1e-6 of the gradient's norm;
+Reference: the same step in float64; beside it PyTorch's own float32, the worst of three ways to compute it (contiguous,
+channels last, pairs in reverse order). Criteria, relative to the reference:
+  outputs    symbols, logits, z, yhat, length, loss: largest error within 1e-4 of the largest value, or within 3 times
+             PyTorch's own where that is more (programs of high degree amplify rounding);
+  gradients  error norm within 3 times PyTorch's own, plus a floor of 1e-6 of the gradient's norm;
   after      weights after Adam, recomputed in float64 from the file's own gradients: every change of a weight within
              1e-4 of the learning rate plus one rounding of the weight.
 Prints the worst of each kind. Exit status 1 when something is out of bounds, missing or not finite.
@@ -22,7 +23,7 @@ import reference
 
 OUTPUTS = ("symbols", "logits", "z", "yhat", "length", "loss")
 OUTPUT_TOLERANCE = 1e-4
-GRADIENT_FACTOR = 3.0
+OWN_FACTOR = 3.0
 GRADIENT_FLOOR = 1e-6
 AFTER_TOLERANCE = 1e-4
 
@@ -145,10 +146,12 @@ def relative(error, scale):
     return float(error) / max(float(scale), 1e-300) if error else 0.0
 
 
-def check_outputs(trace, report, exact):
+def check_outputs(trace, report, exact, single):
     for name in OUTPUTS:
-        error = (compare_shapes(trace, name, exact[name]) - exact[name]).abs().max()
-        report.add("outputs", name, relative(error, exact[name].abs().max()), OUTPUT_TOLERANCE)
+        output, largest = exact[name], exact[name].abs().max()
+        error = (compare_shapes(trace, name, output) - output).abs().max()
+        own = max((s[name].double() - output).abs().max() for s in single)
+        report.add("outputs", name, relative(error, largest), max(OUTPUT_TOLERANCE, OWN_FACTOR * relative(own, largest)))
 
 
 def check_gradients(trace, report, exact, single):
@@ -156,7 +159,7 @@ def check_gradients(trace, report, exact, single):
         norm = gradient.norm()
         error = (compare_shapes(trace, "grad." + name, gradient) - gradient).norm()
         own = max((s[name].double() - gradient).norm() for s in single)
-        report.add("gradients", name, relative(error, norm), GRADIENT_FACTOR * relative(own, norm) + GRADIENT_FLOOR)
+        report.add("gradients", name, relative(error, norm), OWN_FACTOR * relative(own, norm) + GRADIENT_FLOOR)
 
 
 def clip_factor(trace, gradients):
@@ -167,7 +170,7 @@ def clip_factor(trace, gradients):
 
 
 def check_after(trace, report):
-    """Adam from the file's own gradients. Its moments are zero before step 0; later steps need moment1.* and moment2.*."""
+    """Adam from the file's own gradients. Its moments are zero before step 0; later ones need moment1.*, moment2.*."""
     gradients = {n: g.double() for n, g in trace.group("grad.").items()}
     moments = [trace.group(f"moment{k}.") for k in (1, 2)]
     step = int(trace.number("step"))
@@ -197,7 +200,7 @@ def main():
     single = [recompute(trace, torch.float32), recompute(trace, torch.float32, torch.channels_last),
               recompute(trace, torch.float32, reverse=True)]
     report = Report()
-    check_outputs(trace, report, exact[0])
+    check_outputs(trace, report, exact[0], [s[0] for s in single])
     check_gradients(trace, report, exact[1], [s[1] for s in single])
     check_after(trace, report)
     report.print(arguments.rows)

@@ -6,7 +6,7 @@ Everything is computed in float64 and stored as float32. Beside each value X sta
 that PyTorch's own float32 makes on it (over several memory layouts): the scale of what a correct float32 program may
 deviate.
 
-Grounder weights are not stored but follow a formula (see formula_uniform), the same in tests/models/golden.h. Of each of
+Grounder weights are not stored but follow a formula (formula_uniform), the same in tests/models/golden.h. Of each of
 their gradients a file holds grad.NAME.summary (sum, L2 norm), and 16 elements grad.NAME.samples at grad.NAME.index.
 """
 
@@ -208,7 +208,7 @@ def sketch_golden(make_sketch, tasks, pairs, symbols):
 
 
 def philox(key, index):
-    """Philox4x32-10 (Salmon et al. 2011): four words for each 64-bit index; key = (seed low, seed high, stream, step)."""
+    """Philox4x32-10 (Salmon et al. 2011): four words for each index; key = (seed low, seed high, stream, step)."""
     seed_low, seed_high, stream, step = key
     index = np.asarray(index, np.uint64)
     low = np.uint64(0xFFFFFFFF)
