@@ -6,6 +6,7 @@
 #include "bin/roap_commands.h"
 #include "io/model_files.h"
 #include "io/safetensors.h"
+#include "kernels/gumbel_softmax/gumbel_softmax.h"
 #include "models/trainer.h"
 
 namespace roap::bin {
@@ -24,7 +25,7 @@ std::vector<std::int64_t> extents(const Shape& shape) {
   return list;
 }
 
-/// Collects the tensors of one step; the file format is that of DESIGN (torch layouts).
+/// Collects the tensors of one step; the file format is that of docs/formats.md.
 class TraceFile {
  public:
   void add(const std::string& name, std::vector<std::int64_t> shape, std::vector<float> values) {
@@ -63,12 +64,15 @@ std::vector<float> to_channels_first(const std::vector<float>& x, const Shape& s
   return y;
 }
 
-/// The noise that gumbel_softmax draws, which the engine never stores.
-std::vector<float> gumbel_noise(const RandomKey& key, std::int64_t count) {
-  std::vector<float> noise(static_cast<std::size_t>(count));
+/// The noise that gumbel_softmax adds to the logits, which the engine never stores: [T S, P].
+std::vector<float> gumbel_noise(const RandomKey& key, const Shape& z, const Config::Train& train) {
+  std::vector<float> noise(static_cast<std::size_t>(z.count()), 0.0f);
+  if (train.method == "softmax") return noise;
+  const GumbelSoftmaxParams params{{}, true, false, train.samples, train.noise_spread};
   for (std::size_t e = 0; e < noise.size(); ++e) {
     const double u = open_uniform(philox(key, e / 4).x[e % 4]);
-    noise[e] = static_cast<float>(-std::log(-std::log(u)));
+    const double scale = params.noise_scale(static_cast<std::int64_t>(e) / z[1]);
+    noise[e] = static_cast<float>(scale * -std::log(-std::log(u)));
   }
   return noise;
 }
@@ -97,11 +101,11 @@ int trace(const TraceArguments& arguments) {
 
   TraceFile file;
   file.add_store("param.", model.store(), Arena::weights);
+  file.add_store("moment1.", model.store(), Arena::moment1);
+  file.add_store("moment2.", model.store(), Arena::moment2);
   file.add_store("buffer.", model.store(), Arena::buffers);
   const Shape z = trainer.graph().shape(trainer.tensors().z);
-  std::vector<float> noise(static_cast<std::size_t>(z.count()), 0.0f);
-  if (config.train.method != "softmax") noise = gumbel_noise(trainer.gumbel_key(arguments.step), z.count());
-  file.add("noise.gumbel", extents(z), std::move(noise));
+  file.add("noise.gumbel", extents(z), gumbel_noise(trainer.gumbel_key(arguments.step), z, config.train));
   const Trainer::Schedule schedule = trainer.schedule(arguments.step);
   const StepReport report = trainer.step();
   if (report.skipped) warn(fmt::format("step {} is not finite ({}): weights did not change", arguments.step, report.diagnosis));

@@ -127,6 +127,12 @@ const std::vector<ConfigKey>& table() {
       {ROAP_KEY(train.samples), NumberRange{1, 1024},
        "Programs sampled per task and step. With several, the profiled loss averages their likelihoods (an importance-"
        "weighted bound), the gaussian loss their errors; 1 is the paper's."},
+      {ROAP_KEY(train.noise_spread), NumberRange{0, 100},
+       "With several samples per task, the Gumbel noise of the last is 1 + this times that of the first, rising evenly: a "
+       "confident synthesizer still tries other choices."},
+      {ROAP_KEY(train.wake), NumberRange{0, 1000},
+       "Weight of the wake loss of reweighted wake-sleep: the synthesizer learns from its own best samples, also where its "
+       "choices are saturated; 0 is the paper's."},
       {ROAP_KEY(train.lambda), NumberRange{0, 1e6}, "Weight of the expected program length in the loss."},
       {ROAP_KEY(train.lambda_from), NumberRange{0, 1}, "Share of the run after which the length counts."},
       {ROAP_KEY(train.sharpness), NumberRange{0, 1000, true},

@@ -45,6 +45,8 @@ struct Config {
     std::string loss = "gaussian";
     double loss_floor = 1;
     std::int64_t samples = 1;
+    double noise_spread = 0;
+    double wake = 0;
     double lambda = 2e-4;
     double lambda_from = 0.5;
     double sharpness = 1;

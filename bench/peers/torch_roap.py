@@ -4,8 +4,8 @@
 
 torchvision's ResNet-18 with one output, PointNet MLPs over all tasks x pairs rows, Gumbel-softmax, a soft executor as
 a loop over lines under autograd, the squared error over sigma^2 with the length prior, torch.optim.Adam. Prints
-seconds, the median and the fastest (which other programs disturb least), of the whole step and of its parts, each forward and
-backward:
+seconds, the median and the fastest (which other programs disturb least), of the whole step and of
+its parts, each forward and backward:
   resnet      images -> symbols, pairs x symbols images of 32x32x3
   point_mlp   all branches (out, io, rel per symbol), max over pairs, gradients of weights and symbols
   soft_exec   z, symbols -> yhat, gradients of both

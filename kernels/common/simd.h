@@ -32,7 +32,8 @@ static inline Vec load(const float* p) {
   return v;
 }
 static inline void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
-static inline Vec splat(float x) { return Vec{} + x; }
+/// x in every lane. Subtracting zero, unlike adding it, changes no value: the compiler sees a plain broadcast.
+static inline Vec splat(float x) { return x - Vec{}; }
 static inline Vec max(Vec a, Vec b) { return a > b ? a : b; }
 
 /// Sum of the lanes by halving: a fixed order.

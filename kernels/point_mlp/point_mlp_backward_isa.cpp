@@ -19,7 +19,7 @@ void gather_entries(const PointMlpEntry* begin, const PointMlpEntry* end, const 
   Vec sum[kWidth] = {};
   for (const PointMlpEntry* e = begin; e < end; ++e) {
     const float* w = w6 + e->feature * stride;
-    for (int v = 0; v < kWidth; ++v) sum[v] += broadcast(e->dh) * load(w + v * kLanes);
+    for (int v = 0; v < kWidth; ++v) sum[v] += splat(e->dh) * load(w + v * kLanes);
   }
   for (int v = 0; v < kWidth; ++v) store(out + v * kLanes, sum[v]);
 }
@@ -45,7 +45,7 @@ void output_backward_weight(const PointMlpBackwardTile& tile, const float* a2) {
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     for (std::int32_t e = tile.entry_begin[r]; e < tile.entry_end[r]; ++e) {
       float* dw = tile.sums.dw6 + tile.entries[e].feature * tile.stride;
-      const Vec dh = broadcast(tile.entries[e].dh);
+      const Vec dh = splat(tile.entries[e].dh);
       for (std::int64_t k = 0; k < tile.stride; k += kLanes)
         store(dw + k, load(dw + k) + dh * load(a2 + r * tile.stride + k));
     }
@@ -63,9 +63,9 @@ void normalise_relu_backward(const RowStatistics& statistics, std::int64_t n, co
       const std::int64_t at = k * kTileRows + v * kLanes;
       gradient[v] = load(a + at) > Vec{} ? load(d + at) : Vec{};
       product_xhat[v] = gradient[v] * load(xhat + at);
-      mean[v] += broadcast(gamma[k]) * gradient[v];
-      mean_xhat[v] += broadcast(gamma[k]) * product_xhat[v];
-      store(d + at, broadcast(gamma[k]) * gradient[v]);
+      mean[v] += splat(gamma[k]) * gradient[v];
+      mean_xhat[v] += splat(gamma[k]) * product_xhat[v];
+      store(d + at, splat(gamma[k]) * gradient[v]);
     }
     add_to_sum(dgamma, k, product_xhat);
     add_to_sum(dbeta, k, gradient);
@@ -101,7 +101,7 @@ void hidden_backward_weight(const float* dz2, const float* a1, std::int64_t hidd
       for (int r = 0; r < kTileRows; ++r) {
         const Vec a0 = load(a1 + r * stride + c), next = load(a1 + r * stride + c + kLanes);
         for (int m = 0; m < kPanel; ++m) {
-          const Vec weight = broadcast(dz[m * kTileRows + r]);
+          const Vec weight = splat(dz[m * kTileRows + r]);
           sum[m][0] += weight * a0;
           sum[m][1] += weight * next;
         }
@@ -125,7 +125,7 @@ void first_backward(const PointMlpLayers& layers, const PointMlpBackwardTile& ti
       for (int v = 0; v < kTileVectors; ++v) {
         const Vec dz = load(dz1 + k * kTileRows + v * kLanes);
         share[v] = dz * load(x + v * kLanes);
-        dx[v] += broadcast(layers.w0[k * layers.in + j]) * dz;
+        dx[v] += splat(layers.w0[k * layers.in + j]) * dz;
       }
       add_to_sum(dw0, k, share);
     }

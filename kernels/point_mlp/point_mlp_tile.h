@@ -12,6 +12,7 @@ namespace roap::cpu::ROAP_ISA {
 using roap::simd::kLanes;
 using roap::simd::ROAP_ISA::IntVec;
 using roap::simd::ROAP_ISA::load;
+using roap::simd::ROAP_ISA::splat;
 using roap::simd::ROAP_ISA::store;
 using roap::simd::ROAP_ISA::Vec;
 
@@ -20,8 +21,6 @@ inline constexpr int kTileVectors = kTileRows / kLanes;
 /// 256.
 inline constexpr std::int64_t kPanel = kLanes == 16 ? 13 : 6;
 
-/// Subtracting zero, unlike adding it, changes no value: the compiler sees a plain broadcast.
-static inline Vec broadcast(float x) { return x - Vec{}; }
 
 static inline std::int64_t panels_of(std::int64_t outputs) { return (outputs + kPanel - 1) / kPanel; }
 
@@ -30,13 +29,13 @@ static inline std::int64_t panels_of(std::int64_t outputs) { return (outputs + k
 static inline void panel_product(const float* panel, std::int64_t depth, const float* a, float* z) {
   for (int c = 0; c < kTileRows; c += 2 * kLanes) {
     Vec sum[kPanel][2];
-    for (int m = 0; m < kPanel; ++m) sum[m][0] = sum[m][1] = broadcast(panel[m]);
+    for (int m = 0; m < kPanel; ++m) sum[m][0] = sum[m][1] = splat(panel[m]);
     const float* w = panel + kPanel;
     const float* rows = a + c;
     for (std::int64_t k = 0; k < depth; ++k, w += kPanel, rows += kTileRows) {
       const Vec a0 = load(rows), a1 = load(rows + kLanes);
       for (int m = 0; m < kPanel; ++m) {
-        const Vec weight = broadcast(w[m]);
+        const Vec weight = splat(w[m]);
         sum[m][0] += weight * a0;
         sum[m][1] += weight * a1;
       }
@@ -60,8 +59,8 @@ static inline void first_product(const PointMlpLayers& layers, const float* x, f
   for (std::int64_t k = 0; k < layers.hidden; ++k) {
     const float* w = layers.w0 + k * layers.in;
     for (int v = 0; v < kTileVectors; ++v) {
-      Vec sum = broadcast(layers.b0[k]);
-      for (std::int64_t j = 0; j < layers.in; ++j) sum += broadcast(w[j]) * load(x + j * kTileRows + v * kLanes);
+      Vec sum = splat(layers.b0[k]);
+      for (std::int64_t j = 0; j < layers.in; ++j) sum += splat(w[j]) * load(x + j * kTileRows + v * kLanes);
       store(z + k * kTileRows + v * kLanes, sum);
     }
   }
@@ -95,7 +94,7 @@ static inline RowStatistics row_statistics(const float* z, std::int64_t n) {
     }
   }
   for (int v = 0; v < kTileVectors; ++v) {
-    statistics.rstd[v] = reciprocal_root(squares[v] * scale + broadcast(kPointMlpEpsilon));
+    statistics.rstd[v] = reciprocal_root(squares[v] * scale + splat(kPointMlpEpsilon));
   }
   return statistics;
 }
@@ -105,7 +104,7 @@ static inline RowStatistics row_statistics(const float* z, std::int64_t n) {
 static inline void normalise_relu(const RowStatistics& statistics, std::int64_t n, const float* gamma,
                                   const float* beta, const float* z, float* normalised, float* a) {
   for (std::int64_t k = 0; k < n; ++k) {
-    const Vec g = broadcast(gamma[k]), b = broadcast(beta[k]);
+    const Vec g = splat(gamma[k]), b = splat(beta[k]);
     for (int v = 0; v < kTileVectors; ++v) {
       const std::int64_t at = k * kTileRows + v * kLanes;
       const Vec xhat = (load(z + at) - statistics.mean[v]) * statistics.rstd[v];

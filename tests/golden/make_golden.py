@@ -242,7 +242,9 @@ def gumbel(name, seed):
     golden.put("sharpness", [sharpness])
     golden.put("groups", groups, np.int32)
     golden.put("noise", noise)
-    for variant, value, straight in (("noisy", noise, False), ("plain", 0 * noise, False), ("straight", noise, True)):
+    spread = noise * torch.tensor([[1.0], [1.25], [1.5]])  # three samples of one task, noise_spread 0.5
+    for variant, value, straight in (("noisy", noise, False), ("plain", 0 * noise, False), ("straight", noise, True),
+                                     ("spread", spread, False)):
         part = Golden()
 
         def function(x):
@@ -253,11 +255,16 @@ def gumbel(name, seed):
     golden.save(name)
 
 
-def losses(name, seed):
+def losses(samples):
+    return lambda name, seed: make_losses(name, seed, samples)
+
+
+def make_losses(name, seed, samples):
     tasks, pairs, floor = 5, 7, 0.05
     torch.manual_seed(seed)
     yhat, y, sigma, length = rounded(*(x.double() for x in (
-        torch.randn(tasks, pairs), torch.randn(tasks, pairs), 0.2 + torch.rand(tasks), 10 * torch.rand(tasks))))
+        torch.randn(tasks * samples, pairs), torch.randn(tasks, pairs), 0.2 + torch.rand(tasks),
+        10 * torch.rand(tasks * samples))))
     golden = Golden()
     for key, value in {"y": y, "sigma": sigma, "lambda": [0.03], "floor": [floor]}.items():
         golden.put(key, value)
@@ -310,8 +317,9 @@ MAKERS = {
     "straight_line_30": sketch_golden(lambda symbols: reference.StraightLine(30, symbols), 2, 17, 3),
     "tree_3": sketch_golden(lambda symbols: reference.Tree(3, symbols), 3, 7, 3),
     "gumbel_softmax": gumbel,
-    "losses": losses,
+    "losses": losses(1),
     "adam": adam,
+    "losses_of_samples": losses(4),
 }
 
 

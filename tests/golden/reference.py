@@ -151,11 +151,13 @@ def gumbel_softmax(logits, noise, sharpness, groups, straight_through=False):
 
 
 def task_loss(kind, yhat, y, sigma, length=None, length_weight=0.0, floor=1.0):
-    """Scalar. gaussian: mean_t of the mean squared error over sigma_t^2; profiled: mean_t log(floor + that)."""
-    error = ((yhat - y) ** 2).mean(1) / sigma ** 2
-    per_task = torch.log(floor + error) if kind == "profiled" else error
+    """y [T, B], sigma [T]; yhat [T S, B] and length [T S] of S samples a task, rows t S to t S + S - 1 -> scalar.
+    With error the mean squared error over sigma_t^2, the mean over tasks of
+    gaussian: mean_s error; profiled: -log mean_s 1 / (floor + error), which is log(floor + error) for one sample."""
+    error = ((yhat.unflatten(0, (len(y), -1)) - y[:, None]) ** 2).mean(2) / sigma[:, None] ** 2
+    per_task = -torch.log((1 / (floor + error)).mean(1)) if kind == "profiled" else error.mean(1)
     if length is not None:
-        per_task = per_task + length_weight * length
+        per_task = per_task + length_weight * length.unflatten(0, (len(y), -1)).mean(1)
     return per_task.mean()
 
 

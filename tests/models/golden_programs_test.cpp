@@ -44,37 +44,46 @@ TEST_P(GoldenPrograms, StraightLine5) { check_sketch("straight_line_5", Sketch::
 TEST_P(GoldenPrograms, StraightLine30) { check_sketch("straight_line_30", Sketch::straight_line(3, 30), GetParam()); }
 TEST_P(GoldenPrograms, Tree3) { check_sketch("tree_3", Sketch::tree(3, 3), GetParam()); }
 
-void check_gumbel(const std::string& variant, bool noise, bool straight_through, DeviceKind device) {
+void check_gumbel(const std::string& variant, GumbelSoftmaxParams params, DeviceKind device) {
   const golden::File file("gumbel_softmax", variant + ".");
   golden::Run run(file, device);
   const TensorId logits = run.input("logits");
   const TensorId sharpness = run.input("sharpness");
   const TensorId key = run.key_input("key");
-  const GumbelSoftmaxParams params{file.values_of<std::int32_t>("groups"), noise, straight_through};
+  params.group_sizes = file.values_of<std::int32_t>("groups");
   run.output(gumbel_softmax(run.graph(), "sample", logits, sharpness, key, params), "z");
   run.append_gradients();
   run.run_and_compare();
 }
 
-TEST_P(GoldenPrograms, GumbelSoftmaxWithPhiloxNoise) { check_gumbel("noisy", true, false, GetParam()); }
-TEST_P(GoldenPrograms, SoftmaxWithoutNoise) { check_gumbel("plain", false, false, GetParam()); }
-TEST_P(GoldenPrograms, StraightThroughSample) { check_gumbel("straight", true, true, GetParam()); }
+TEST_P(GoldenPrograms, GumbelSoftmaxWithPhiloxNoise) { check_gumbel("noisy", {}, GetParam()); }
+TEST_P(GoldenPrograms, SoftmaxWithoutNoise) { check_gumbel("plain", {.noise = false}, GetParam()); }
+TEST_P(GoldenPrograms, StraightThroughSample) { check_gumbel("straight", {.straight_through = true}, GetParam()); }
+TEST_P(GoldenPrograms, SamplesOfSpreadNoise) {
+  check_gumbel("spread", {.samples = 3, .noise_spread = 0.5}, GetParam());
+}
 
-void check_loss(const std::string& variant, TaskLossKind kind, DeviceKind device) {
-  const golden::File file("losses", variant + ".");
+void check_loss(const std::string& name, TaskLossKind kind, std::int64_t samples, DeviceKind device) {
+  const golden::File file(name, kind == TaskLossKind::profiled ? "profiled." : "gaussian.");
   golden::Run run(file, device);
   const TensorId yhat = run.input("yhat");
   const TensorId y = run.input("y");
   const TensorId sigma = run.input("sigma");
   const TensorId length = run.input("length");
-  const TaskLossParams params{.kind = kind, .floor = file.values("floor")[0]};
+  const TaskLossParams params{.kind = kind, .floor = file.values("floor")[0], .samples = samples};
   run.output(task_loss(run.graph(), "loss", yhat, y, sigma, length, run.input("lambda"), params).loss, "loss");
   run.append_gradients();
   run.run_and_compare();
 }
 
-TEST_P(GoldenPrograms, GaussianLoss) { check_loss("gaussian", TaskLossKind::gaussian, GetParam()); }
-TEST_P(GoldenPrograms, ProfiledLoss) { check_loss("profiled", TaskLossKind::profiled, GetParam()); }
+TEST_P(GoldenPrograms, GaussianLoss) { check_loss("losses", TaskLossKind::gaussian, 1, GetParam()); }
+TEST_P(GoldenPrograms, ProfiledLoss) { check_loss("losses", TaskLossKind::profiled, 1, GetParam()); }
+TEST_P(GoldenPrograms, GaussianLossOfSamples) {
+  check_loss("losses_of_samples", TaskLossKind::gaussian, 4, GetParam());
+}
+TEST_P(GoldenPrograms, ProfiledLossOfSamples) {
+  check_loss("losses_of_samples", TaskLossKind::profiled, 4, GetParam());
+}
 
 TEST_P(GoldenPrograms, TenStepsOfAdam) {
   const golden::File file("adam");
