@@ -6,7 +6,6 @@
 #include "bin/roap_commands.h"
 #include "io/model_files.h"
 #include "io/safetensors.h"
-#include "kernels/gumbel_softmax/gumbel_softmax.h"
 #include "models/trainer.h"
 
 namespace roap::bin {
@@ -65,14 +64,12 @@ std::vector<float> to_channels_first(const std::vector<float>& x, const Shape& s
 }
 
 /// The noise that gumbel_softmax adds to the logits, which the engine never stores: [T S, P].
-std::vector<float> gumbel_noise(const RandomKey& key, const Shape& z, const Config::Train& train) {
+std::vector<float> gumbel_noise(const RandomKey& key, const Shape& z, const std::string& method) {
   std::vector<float> noise(static_cast<std::size_t>(z.count()), 0.0f);
-  if (train.method == "softmax") return noise;
-  const GumbelSoftmaxParams params{{}, true, false, train.samples, train.noise_spread};
+  if (method == "softmax") return noise;
   for (std::size_t e = 0; e < noise.size(); ++e) {
     const double u = open_uniform(philox(key, e / 4).x[e % 4]);
-    const double scale = params.noise_scale(static_cast<std::int64_t>(e) / z[1]);
-    noise[e] = static_cast<float>(scale * -std::log(-std::log(u)));
+    noise[e] = static_cast<float>(-std::log(-std::log(u)));
   }
   return noise;
 }
@@ -105,7 +102,7 @@ int trace(const TraceArguments& arguments) {
   file.add_store("moment2.", model.store(), Arena::moment2);
   file.add_store("buffer.", model.store(), Arena::buffers);
   const Shape z = trainer.graph().shape(trainer.tensors().z);
-  file.add("noise.gumbel", extents(z), gumbel_noise(trainer.gumbel_key(arguments.step), z, config.train));
+  file.add("noise.gumbel", extents(z), gumbel_noise(trainer.gumbel_key(arguments.step), z, config.train.method));
   const Trainer::Schedule schedule = trainer.schedule(arguments.step);
   const StepReport report = trainer.step();
   if (report.skipped) warn(fmt::format("step {} is not finite ({}): weights did not change", arguments.step, report.diagnosis));

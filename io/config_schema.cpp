@@ -90,6 +90,9 @@ const std::vector<ConfigKey>& table() {
        "Channels of the first stage of resnet-small, doubled by each stage; resnet18 ignores it."},
       {ROAP_KEY(model.width), NumberRange{1, 4096},
        "Width of the hidden layers and features of the synthesizer; cost grows with its square."},
+      {ROAP_KEY(model.input_gain), NumberRange{0, 1000, true},
+       "Factor on the initial first-layer weights of the synthesizer's set networks: more tells nearby numbers apart from "
+       "the start; 1 is PyTorch's."},
       {ROAP_KEY(model.lines), NumberRange{1, 256},
        "Lines of the straight-line sketch. More lines than the formulas need make training easier; logits grow with "
        "the "
@@ -127,12 +130,6 @@ const std::vector<ConfigKey>& table() {
       {ROAP_KEY(train.samples), NumberRange{1, 1024},
        "Programs sampled per task and step. With several, the profiled loss averages their likelihoods (an importance-"
        "weighted bound), the gaussian loss their errors; 1 is the paper's."},
-      {ROAP_KEY(train.noise_spread), NumberRange{0, 100},
-       "With several samples per task, the Gumbel noise of the last is 1 + this times that of the first, rising evenly: a "
-       "confident synthesizer still tries other choices."},
-      {ROAP_KEY(train.wake), NumberRange{0, 1000},
-       "Weight of the wake loss of reweighted wake-sleep: the synthesizer learns from its own best samples, also where its "
-       "choices are saturated; 0 is the paper's."},
       {ROAP_KEY(train.lambda), NumberRange{0, 1e6}, "Weight of the expected program length in the loss."},
       {ROAP_KEY(train.lambda_from), NumberRange{0, 1}, "Share of the run after which the length counts."},
       {ROAP_KEY(train.sharpness), NumberRange{0, 1000, true},

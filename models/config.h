@@ -25,6 +25,7 @@ struct Config {
     std::string stem = "cifar";
     std::int64_t grounder_width = 16;
     std::int64_t width = 64;
+    double input_gain = 1;
     std::int64_t lines = 12;
     std::string sketch = "straight-line";
     std::int64_t depth = 3;
@@ -45,8 +46,6 @@ struct Config {
     std::string loss = "gaussian";
     double loss_floor = 1;
     std::int64_t samples = 1;
-    double noise_spread = 0;
-    double wake = 0;
     double lambda = 2e-4;
     double lambda_from = 0.5;
     double sharpness = 1;

@@ -67,7 +67,7 @@ TensorId Model::logits(Graph& graph, TensorId y, TensorId symbols) const {
     constexpr double kDeviation = 0.1;  // near-uniform choices that still differ between tasks
     return graph.parameter("free.logits", {problem_.tasks, sketch_.logit_count()}, Initializer::normal(kDeviation));
   }
-  return build_synthesizer(graph, {static_cast<int>(config_.model.width), sketch_.logit_count()}, y, symbols);
+  return build_synthesizer(graph, {static_cast<int>(config_.model.width), config_.model.input_gain, sketch_.logit_count()}, y, symbols);
 }
 
 Model::GroundGraph& Model::ground_graph(int image_count) {

@@ -9,6 +9,7 @@ namespace roap {
 /// The amortised program synthesizer: PointNets over the set of (symbols, y) pairs of a task, then an MLP.
 struct SynthesizerConfig {
   int width = 256;      ///< hidden and feature width of all MLPs
+  double input_gain = 1;  ///< of the set networks' first layers, see point_mlp
   int logit_count = 0;  ///< P, see kernels/common/sketch_layout.h
 };
 

@@ -16,7 +16,6 @@
 #include "kernels/repeat_rows/repeat_rows_op.h"
 #include "kernels/reshape/reshape_op.h"
 #include "kernels/task_loss/task_loss_op.h"
-#include "kernels/wake_loss/wake_loss_op.h"
 #include "models/grounder.h"
 
 namespace roap {
@@ -75,7 +74,7 @@ void Trainer::build() {
   const std::int64_t samples = config.train.samples;
   const TensorId logits = samples > 1 ? repeat_rows(graph_, "samples", t_.logits, samples) : t_.logits;
   t_.z = gumbel_softmax(graph_, "z", logits, t_.sharpness, t_.gumbel_key,
-                        {model_.sketch().group_sizes(), noise, config.train.straight_through, samples, config.train.noise_spread});
+                        {model_.sketch().group_sizes(), noise, config.train.straight_through});
   t_.yhat = model_.sketch().execute(graph_, "yhat", t_.z, t_.symbols);
   t_.length = model_.sketch().length(graph_, "length", t_.z);
   const TaskLossKind kind = config.train.loss == "profiled" ? TaskLossKind::profiled : TaskLossKind::gaussian;
@@ -83,10 +82,6 @@ void Trainer::build() {
       task_loss(graph_, "loss", t_.yhat, t_.y, t_.sigma, t_.length, t_.lambda, {kind, config.train.loss_floor, samples});
   t_.error = loss.error;
   t_.loss = loss.loss;
-  if (config.train.wake > 0) {
-    t_.loss = wake_loss(graph_, "loss.wake", t_.loss, t_.logits, t_.z, t_.error,
-                        {model_.sketch().group_sizes(), config.train.wake, config.train.loss_floor});
-  }
   for (const TensorId tensor : {t_.symbols, t_.logits, t_.z, t_.yhat, t_.length, t_.loss, t_.error}) graph_.keep(tensor);
 
   const TensorId seed = graph_.input("grad.loss", f32({1}));

@@ -7,8 +7,7 @@
 
 // Samples one relaxed choice per group of logits: z = softmax((logits + Gumbel) sharpness) within each group, with
 // Gumbel = -log(-log(u)). Element e = task P + p takes its uniform u from word e mod 4 of philox(key, e / 4), so the
-// noise is a function of the key and is regenerated, never stored. With several samples of a task the later ones can be
-// noisier, so that a confident synthesizer still tries other choices. Straight-through: the forward value is the one-hot
+// noise is a function of the key and is regenerated, never stored. Straight-through: the forward value is the one-hot
 // vector of the largest noisy logit (the first among equals) and the gradient that of the softmax. Gradient with p the
 // softmax: dlogits = sharpness p (dz - sum over the group of dz p).
 
@@ -18,12 +17,6 @@ struct GumbelSoftmaxParams {
   std::vector<int> group_sizes;  ///< in the order of the row; their sum is P
   bool noise = true;
   bool straight_through = false;
-  std::int64_t samples = 1;  ///< S: rows t S .. t S + S - 1 are samples of task t
-  double noise_spread = 0;   ///< the noise of sample s is multiplied by 1 + noise_spread s / (S - 1)
-
-  [[nodiscard]] double noise_scale(std::int64_t row) const {
-    return samples > 1 ? 1 + noise_spread * static_cast<double>(row % samples) / static_cast<double>(samples - 1) : 1;
-  }
 };
 
 struct GumbelSoftmaxDims {

@@ -25,9 +25,9 @@ void one_hot_groups(const GumbelSoftmaxParams& params, float* values) {
 void noisy_logits(const GumbelSoftmaxDims& d, const GumbelSoftmaxParams& params, std::int64_t task, const float* logits,
                   float sharpness, const std::uint32_t* key, float* noisy) {
   const std::int64_t first = task * d.logits;
-  const float noise = params.noise ? static_cast<float>(params.noise_scale(task)) : 0.0f;
-  noisy_logits_row({logits + first, d.logits, sharpness, noise, random_key_of(key), static_cast<std::uint64_t>(first)},
-                   noisy);
+  noisy_logits_row(
+      {logits + first, d.logits, sharpness, params.noise, random_key_of(key), static_cast<std::uint64_t>(first)},
+      noisy);
 }
 
 void softmax(const GumbelSoftmaxParams& params, float* values) {

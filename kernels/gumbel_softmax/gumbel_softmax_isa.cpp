@@ -65,11 +65,11 @@ void uniform_row(const RandomKey& key, std::uint64_t first, std::int64_t count, 
 }  // namespace
 
 void noisy_logits_row(const NoisyRow& row, float* noisy) {
-  if (row.noise != 0) uniform_row(row.key, row.first_element, row.count, noisy);
+  if (row.noise) uniform_row(row.key, row.first_element, row.count, noisy);
   for (std::int64_t i = 0; i < row.count; i += kLanes) {
     const std::int64_t rest = row.count - i;
     Vec x = load_first(row.logits + i, rest);
-    if (row.noise != 0) x -= log_of_positive(-log_of_positive(load_first(noisy + i, rest))) * row.noise;
+    if (row.noise) x -= log_of_positive(-log_of_positive(load_first(noisy + i, rest)));
     store_first(noisy + i, rest, x * row.sharpness);
   }
 }

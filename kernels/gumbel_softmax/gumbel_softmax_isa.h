@@ -11,7 +11,7 @@ struct NoisyRow {
   const float* logits;  ///< [count]
   std::int64_t count;
   float sharpness;
-  float noise;  ///< factor of the Gumbel noise; 0: none
+  bool noise;
   RandomKey key;
   std::uint64_t first_element;  ///< index of logits[0] in the whole tensor
 };

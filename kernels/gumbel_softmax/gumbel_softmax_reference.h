@@ -19,7 +19,7 @@ std::vector<Real> noisy_logits(const GumbelSoftmaxDims& d, const GumbelSoftmaxPa
     Real gumbel{0};
     if (params.noise) {
       const Philox4 words = philox(random_key_of(key), static_cast<std::uint64_t>(element / 4));
-      gumbel = static_cast<Real>(params.noise_scale(task)) * -std::log(-std::log(static_cast<Real>(open_uniform(words.x[element % 4]))));
+      gumbel = -std::log(-std::log(static_cast<Real>(open_uniform(words.x[element % 4]))));
     }
     noisy[static_cast<std::size_t>(p)] = (logits[element] + gumbel) * sharpness;
   }

@@ -134,19 +134,20 @@ Work PointMlpBackwardOp::work(const Specs& in, const Specs& out) const {
 }
 
 TensorId point_mlp(Graph& graph, const std::string& name, TensorId y, TensorId s, std::vector<std::vector<int>> columns,
-                   std::int64_t hidden, std::int64_t features) {
+                   std::int64_t hidden, std::int64_t features, double input_gain) {
   std::vector<TensorId> inputs{y, s};
-  const auto linear = [&](const char* layer, std::int64_t out, std::int64_t in) {
-    const Initializer initializer = Initializer::uniform(1 / std::sqrt(static_cast<double>(in)));
-    inputs.push_back(graph.parameter(fmt::format("{}.{}.weight", name, layer), {out, in}, initializer));
-    inputs.push_back(graph.parameter(fmt::format("{}.{}.bias", name, layer), {out}, initializer));
+  const auto linear = [&](const char* layer, std::int64_t out, std::int64_t in, double gain = 1) {
+    const double bound = 1 / std::sqrt(static_cast<double>(in));
+    inputs.push_back(
+        graph.parameter(fmt::format("{}.{}.weight", name, layer), {out, in}, Initializer::uniform(gain * bound)));
+    inputs.push_back(graph.parameter(fmt::format("{}.{}.bias", name, layer), {out}, Initializer::uniform(bound)));
   };
   const auto layer_norm = [&](const char* layer) {
     inputs.push_back(graph.parameter(fmt::format("{}.{}.weight", name, layer), {hidden}, Initializer::constant(1)));
     inputs.push_back(graph.parameter(fmt::format("{}.{}.bias", name, layer), {hidden}, Initializer::constant(0)));
   };
   const std::int64_t in_features = columns.empty() ? 1 : 1 + static_cast<std::int64_t>(columns[0].size());
-  linear("0", hidden, in_features);
+  linear("0", hidden, in_features, input_gain);
   layer_norm("1");
   linear("3", hidden, hidden);
   layer_norm("4");

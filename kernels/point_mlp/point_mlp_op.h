@@ -77,7 +77,9 @@ PointMlpWeights<T> point_mlp_weight_gradients(const RunContext& c) {
 
 /// Appends the branch with weights NAME.{0,1,3,4,6}.{weight,bias}, initialised like torch.nn.Linear and
 /// torch.nn.LayerNorm. y [tasks, pairs], s [pairs, symbols] or absent -> h [tasks, groups * features].
+/// `input_gain` multiplies the initial weights (not the biases) of the first layer: the LayerNorm behind it hides their
+/// common scale, so this is how finely the features tell nearby inputs apart at the start.
 TensorId point_mlp(Graph& graph, const std::string& name, TensorId y, TensorId s, std::vector<std::vector<int>> columns,
-                   std::int64_t hidden, std::int64_t features);
+                   std::int64_t hidden, std::int64_t features, double input_gain = 1);
 
 }  // namespace roap

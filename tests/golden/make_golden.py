@@ -242,9 +242,7 @@ def gumbel(name, seed):
     golden.put("sharpness", [sharpness])
     golden.put("groups", groups, np.int32)
     golden.put("noise", noise)
-    spread = noise * torch.tensor([[1.0], [1.25], [1.5]])  # three samples of one task, noise_spread 0.5
-    for variant, value, straight in (("noisy", noise, False), ("plain", 0 * noise, False), ("straight", noise, True),
-                                     ("spread", spread, False)):
+    for variant, value, straight in (("noisy", noise, False), ("plain", 0 * noise, False), ("straight", noise, True)):
         part = Golden()
 
         def function(x):

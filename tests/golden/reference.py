@@ -150,11 +150,16 @@ def gumbel_softmax(logits, noise, sharpness, groups, straight_through=False):
     return torch.cat(parts, -1)
 
 
+def task_errors(yhat, y, sigma):
+    """yhat [T S, B] of S samples a task (rows t S to t S + S - 1), y [T, B], sigma [T] -> mean squared error / sigma_t^2,
+    [T, S]."""
+    return ((yhat.unflatten(0, (len(y), -1)) - y[:, None]) ** 2).mean(2) / sigma[:, None] ** 2
+
+
 def task_loss(kind, yhat, y, sigma, length=None, length_weight=0.0, floor=1.0):
-    """y [T, B], sigma [T]; yhat [T S, B] and length [T S] of S samples a task, rows t S to t S + S - 1 -> scalar.
-    With error the mean squared error over sigma_t^2, the mean over tasks of
+    """yhat, y, sigma as in task_errors, length [T S] -> scalar, the mean over tasks of
     gaussian: mean_s error; profiled: -log mean_s 1 / (floor + error), which is log(floor + error) for one sample."""
-    error = ((yhat.unflatten(0, (len(y), -1)) - y[:, None]) ** 2).mean(2) / sigma[:, None] ** 2
+    error = task_errors(yhat, y, sigma)
     per_task = -torch.log((1 / (floor + error)).mean(1)) if kind == "profiled" else error.mean(1)
     if length is not None:
         per_task = per_task + length_weight * length.unflatten(0, (len(y), -1)).mean(1)

@@ -59,9 +59,6 @@ void check_gumbel(const std::string& variant, GumbelSoftmaxParams params, Device
 TEST_P(GoldenPrograms, GumbelSoftmaxWithPhiloxNoise) { check_gumbel("noisy", {}, GetParam()); }
 TEST_P(GoldenPrograms, SoftmaxWithoutNoise) { check_gumbel("plain", {.noise = false}, GetParam()); }
 TEST_P(GoldenPrograms, StraightThroughSample) { check_gumbel("straight", {.straight_through = true}, GetParam()); }
-TEST_P(GoldenPrograms, SamplesOfSpreadNoise) {
-  check_gumbel("spread", {.samples = 3, .noise_spread = 0.5}, GetParam());
-}
 
 void check_loss(const std::string& name, TaskLossKind kind, std::int64_t samples, DeviceKind device) {
   const golden::File file(name, kind == TaskLossKind::profiled ? "profiled." : "gaussian.");
