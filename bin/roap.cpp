@@ -47,7 +47,9 @@ void flush_results() {
 
 int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file above the size limit then is an error of write(), like a full disk
-  CLI::App app("Learns perception and programs together: finds out what images stand for and the formula of every task.", "roap");
+  CLI::App app(
+      "Learns perception and programs together: finds out what images stand for and the formula of every task.",
+      "roap");
   app.set_version_flag("--version", roap::bin::kVersion);
   app.require_subcommand(1);
   int exit_code = 0;

@@ -13,10 +13,10 @@ namespace roap::bin {
 inline constexpr const char* kVersion = "0.1.0";
 
 /// Each adds its subcommands to the program; their callbacks set `exit_code`.
-void add_train_commands(CLI::App& app, int& exit_code);   // train, resume
-void add_use_commands(CLI::App& app, int& exit_code);     // eval, programs, predict
-void add_trace_command(CLI::App& app, int& exit_code);    // trace
-void add_info_commands(CLI::App& app, int& exit_code);    // tasks, graph, config, doctor
+void add_train_commands(CLI::App& app, int& exit_code);  // train, resume
+void add_use_commands(CLI::App& app, int& exit_code);    // eval, programs, predict
+void add_trace_command(CLI::App& app, int& exit_code);   // trace
+void add_info_commands(CLI::App& app, int& exit_code);   // tasks, graph, config, doctor
 
 /// The options that make a config: a preset or file, then --set and the short forms, in this order.
 struct ConfigOptions {

@@ -101,11 +101,15 @@ int doctor(bool json) {
   const StepReport report = trainer.step();
   const bool ok = !report.skipped && std::isfinite(report.loss);
   const double seconds = monotonic_seconds() - started;
-  const std::string self_test = ok ? fmt::format("ok, loss {:.4f}, {:.2f} s", report.loss, seconds) : "FAILED: step not finite";
+  const std::string self_test =
+      ok ? fmt::format("ok, loss {:.4f}, {:.2f} s", report.loss, seconds) : "FAILED: step not finite";
   const nlohmann::ordered_json environment = io::describe_environment(kVersion, threads);
   if (json) {
-    fmt::print("{}\n", nlohmann::ordered_json{{"version", kVersion}, {"vector_instructions", to_string(active_isa())},
-                                              {"threads", threads}, {"cuda", false}, {"self_test_ok", ok},
+    fmt::print("{}\n", nlohmann::ordered_json{{"version", kVersion},
+                                              {"vector_instructions", to_string(active_isa())},
+                                              {"threads", threads},
+                                              {"cuda", false},
+                                              {"self_test_ok", ok},
                                               {"environment", environment}}
                            .dump());
   } else {

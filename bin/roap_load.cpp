@@ -36,10 +36,12 @@ void prepare_device(const io::Config& config) {
     throw DeviceError("device cuda: this build has no CUDA device; use --device cpu");
   }
   if (config.device.precision != "f32") {
-    throw UsageError(fmt::format("device.precision = {}: the cpu device computes in f32 in this version", config.device.precision));
+    throw UsageError(
+        fmt::format("device.precision = {}: the cpu device computes in f32 in this version", config.device.precision));
   }
   if (config.device.ranks != 1) throw UsageError("device.ranks: this version trains on one device; set it to 1");
-  if (config.train.runs != 1) throw UsageError("train.runs: this version trains one run at a time; start roap train once per seed");
+  if (config.train.runs != 1)
+    throw UsageError("train.runs: this version trains one run at a time; start roap train once per seed");
   set_threads(static_cast<int>(config.device.threads));
 }
 
@@ -51,7 +53,11 @@ LoadedRun load_run(const std::string& path, const std::string& data_override) {
   io::Experiment experiment = io::load_experiment(config, data_override);
   auto model = std::make_unique<Model>(config, problem_shape(*experiment.benchmark.train));
   io::restore_model(checkpoint, *model, false);
-  return {std::move(folder), std::move(config), std::move(experiment), std::move(model), io::restore_state(checkpoint),
+  return {std::move(folder),
+          std::move(config),
+          std::move(experiment),
+          std::move(model),
+          io::restore_state(checkpoint),
           checkpoint.info.extra.value("seconds", 0.0)};
 }
 

@@ -48,8 +48,8 @@ void Progress::draw(std::uint64_t step, double loss, double sharpness) {
   const double rate = static_cast<double>(step - first_step_) / std::max(elapsed, 1e-9);
   const double left = static_cast<double>(steps_ - step) / std::max(rate, 1e-9);
   const std::string text =
-      fmt::format("step {}/{}  loss {:.4f}  sharpness {:.2f}  {:.1f} steps/s ({:.0f} pairs/s)  {} left", step, steps_, loss,
-                  sharpness, rate, rate * static_cast<double>(pairs_per_step_), duration(left));
+      fmt::format("step {}/{}  loss {:.4f}  sharpness {:.2f}  {:.1f} steps/s ({:.0f} pairs/s)  {} left", step, steps_,
+                  loss, sharpness, rate, rate * static_cast<double>(pairs_per_step_), duration(left));
   if (!terminal_) {
     fmt::print(stderr, "{}\n", text);
     return;

@@ -4,7 +4,8 @@
 
 namespace roap::bin {
 
-nlohmann::ordered_json result_json(const Evaluation& e, const TrainerState& state, double seconds, const std::string& run) {
+nlohmann::ordered_json result_json(const Evaluation& e, const TrainerState& state, double seconds,
+                                   const std::string& run) {
   return {{"solved", e.solved},
           {"solved_exact", e.solved_exact},
           {"tasks", e.tasks.size()},
@@ -42,17 +43,18 @@ nlohmann::ordered_json programs_json(const Evaluation& evaluation) {
 }
 
 std::string summary_text(const Evaluation& e) {
-  std::string text = fmt::format("{} of {} tasks solved ({} proved equal to the hidden formula)\n", e.solved, e.tasks.size(),
-                                 e.solved_exact);
+  std::string text = fmt::format("{} of {} tasks solved ({} proved equal to the hidden formula)\n", e.solved,
+                                 e.tasks.size(), e.solved_exact);
   const auto symbols = [&](const char* split, const SymbolMetrics& m) {
-    text += fmt::format("symbols on {:<5} images: mean squared error {:.5f} (class means {:.5f}), {:.1f} % right, {} images\n",
-                        split, m.loss, m.class_mean_loss, 100 * m.right, m.images);
+    text += fmt::format(
+        "symbols on {:<5} images: mean squared error {:.5f} (class means {:.5f}), {:.1f} % right, {} images\n", split,
+        m.loss, m.class_mean_loss, 100 * m.right, m.images);
   };
   symbols("train", e.train);
   symbols("test", e.test);
   text += fmt::format("symbols are {}\n", e.gauge_text());
-  text += fmt::format("test loss {:.5f} (normalised {:.5f}); mean program length {:.1f}, simplified {:.1f}", e.test_loss,
-                      e.test_loss_normalised, e.program_length, e.formula_length);
+  text += fmt::format("test loss {:.5f} (normalised {:.5f}); mean program length {:.1f}, simplified {:.1f}",
+                      e.test_loss, e.test_loss_normalised, e.program_length, e.formula_length);
   return text;
 }
 

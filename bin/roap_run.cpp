@@ -100,7 +100,8 @@ void TrainingRun::after_step(const StepReport& report) {
   if (report.skipped) {
     progress_->note(fmt::format("step {}: skipped, loss or gradient is not finite: {}", state.step, report.diagnosis));
     if (config_.train.on_nan == "stop") {
-      throw DivergedError(fmt::format("step {}: not finite ({}) and train.on_nan is stop", state.step, report.diagnosis));
+      throw DivergedError(
+          fmt::format("step {}: not finite ({}) and train.on_nan is stop", state.step, report.diagnosis));
     }
     if (config_.train.on_nan == "rollback" ||
         state.skips_in_a_row >= static_cast<std::uint64_t>(config_.train.max_skips)) {
@@ -115,9 +116,11 @@ void TrainingRun::after_step(const StepReport& report) {
 
 void TrainingRun::roll_back(const std::string& reason) {
   if (++rollbacks_ > kMaxRollbacks) {
-    throw DivergedError(fmt::format(
-        "the run went back to its last checkpoint {} times and still meets only non-finite steps ({}). Lower train.lr or set "
-        "train.clip", kMaxRollbacks, reason));
+    throw DivergedError(
+        fmt::format("the run went back to its last checkpoint {} times and still meets only non-finite steps ({}). "
+                    "Lower train.lr or set "
+                    "train.clip",
+                    kMaxRollbacks, reason));
   }
   const auto warn = [&](const std::string& message) { progress_->note(message); };
   const io::Checkpoint checkpoint = io::load_newest_intact(folder_.path(), warn, io::config_sha256(config_));

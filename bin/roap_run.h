@@ -17,7 +17,7 @@ namespace roap::bin {
 
 /// Options of the running program that are not part of a config.
 struct TrainingOptions {
-  bool json = false;         ///< results as one JSON object on stdout
+  bool json = false;          ///< results as one JSON object on stdout
   std::size_t formulas = 20;  ///< rows of the table at the end
 };
 

@@ -56,7 +56,8 @@ std::vector<float> to_channels_first(const std::vector<float>& x, const Shape& s
   for (std::int64_t n = 0; n < shape[0]; ++n) {
     for (std::int64_t p = 0; p < pixels; ++p) {
       for (std::int64_t c = 0; c < shape[3]; ++c) {
-        y[static_cast<std::size_t>((n * shape[3] + c) * pixels + p)] = x[static_cast<std::size_t>((n * pixels + p) * shape[3] + c)];
+        y[static_cast<std::size_t>((n * shape[3] + c) * pixels + p)] =
+            x[static_cast<std::size_t>((n * pixels + p) * shape[3] + c)];
       }
     }
   }
@@ -77,11 +78,11 @@ std::vector<float> gumbel_noise(const RandomKey& key, const Shape& z, const std:
 void add_step_tensors(TraceFile& file, Trainer& trainer, Executor& executor) {
   const Trainer::Tensors& t = trainer.tensors();
   const Shape images = trainer.graph().shape(t.pixels);
-  file.add("batch.inputs", {images[0], images[3], images[1], images[2]}, to_channels_first(executor.read(t.pixels), images));
+  file.add("batch.inputs", {images[0], images[3], images[1], images[2]},
+           to_channels_first(executor.read(t.pixels), images));
   file.add("batch.y", trainer, executor, t.y);
   file.add("sigma", trainer, executor, t.sigma);
   file.add("symbols", trainer, executor, t.symbols);
-  file.add("logits", trainer, executor, t.logits);
   file.add("z", trainer, executor, t.z);
   file.add("yhat", trainer, executor, t.yhat);
   file.add("length", trainer, executor, t.length);
@@ -104,8 +105,13 @@ int trace(const TraceArguments& arguments) {
   const Shape z = trainer.graph().shape(trainer.tensors().z);
   file.add("noise.gumbel", extents(z), gumbel_noise(trainer.gumbel_key(arguments.step), z, config.train.method));
   const Trainer::Schedule schedule = trainer.schedule(arguments.step);
+  const TensorId logits = trainer.tensors().logits;
+  const bool free_logits = config.train.method == "free";  // weights themselves, which the step changes
+  if (free_logits) file.add("logits", trainer, trainer.executor(), logits);
   const StepReport report = trainer.step();
-  if (report.skipped) warn(fmt::format("step {} is not finite ({}): weights did not change", arguments.step, report.diagnosis));
+  if (!free_logits) file.add("logits", trainer, trainer.executor(), logits);
+  if (report.skipped)
+    warn(fmt::format("step {} is not finite ({}): weights did not change", arguments.step, report.diagnosis));
   add_step_tensors(file, trainer, trainer.executor());
   file.add_store("grad.", model.store(), Arena::gradients);
   file.add_store("after.", model.store(), Arena::weights);

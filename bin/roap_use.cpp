@@ -55,10 +55,12 @@ int predict(const UseArguments& arguments) {
   LoadedRun run = load_run(arguments.run);
   const std::size_t variables = static_cast<std::size_t>(run.model->problem().symbols);
   if (arguments.task < 0 || arguments.task >= run.model->problem().tasks) {
-    throw UsageError(fmt::format("--task {}: this run has tasks 0 to {}", arguments.task, run.model->problem().tasks - 1));
+    throw UsageError(
+        fmt::format("--task {}: this run has tasks 0 to {}", arguments.task, run.model->problem().tasks - 1));
   }
   if (arguments.images.size() % variables != 0) {
-    throw UsageError(fmt::format("{} images: a prediction needs {} (or a multiple of it)", arguments.images.size(), variables));
+    throw UsageError(
+        fmt::format("{} images: a prediction needs {} (or a multiple of it)", arguments.images.size(), variables));
   }
   const std::vector<float> symbols = ground_files(*run.model, arguments.images);
   EvaluationOptions options;
@@ -73,7 +75,9 @@ int predict(const UseArguments& arguments) {
     rows.push_back({{"symbols", s}, {"y", task.program.evaluate(s)}});
   }
   if (arguments.json) {
-    fmt::print("{}\n", nlohmann::ordered_json{{"task", arguments.task}, {"formula", task.formula.text}, {"predictions", rows}}.dump());
+    fmt::print(
+        "{}\n",
+        nlohmann::ordered_json{{"task", arguments.task}, {"formula", task.formula.text}, {"predictions", rows}}.dump());
     return 0;
   }
   fmt::print("task {}: y = {}\n", arguments.task, task.formula.text);

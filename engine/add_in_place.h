@@ -4,8 +4,8 @@
 
 namespace roap {
 
-/// y += x, or y = x where the node does not accumulate: the addition that autodiff inserts for an operator that can only
-/// overwrite its gradient. Any shape.
+/// y += x, or y = x where the node does not accumulate: the addition that autodiff inserts for an operator that can
+/// only overwrite its gradient. Any shape.
 class AddInPlaceOp : public Op {
  public:
   [[nodiscard]] std::string_view type() const override { return "add_in_place"; }

@@ -37,8 +37,8 @@ class GradientContext {
   Node node_;
 };
 
-/// Appends the backward nodes of `graph`: for every pair (output, its gradient) the loss is the sum of the products. Gradients
-/// of weights go into Arena::gradients of the store. Returns the map from tensor to gradient tensor.
+/// Appends the backward nodes of `graph`: for every pair (output, its gradient) the loss is the sum of the products.
+/// Gradients of weights go into Arena::gradients of the store. Returns the map from tensor to gradient tensor.
 std::map<int, TensorId> append_backward(Graph& graph, const std::vector<std::pair<TensorId, TensorId>>& seeds);
 
 }  // namespace roap

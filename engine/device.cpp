@@ -26,7 +26,8 @@ std::size_t element_size(DeviceKind device, DType dtype) {
 
 DeviceBuffer::DeviceBuffer(std::size_t bytes) : size_(bytes) {
   // Anonymous pages are zero and take memory only once they are touched: a plan can be printed without paying for it.
-  void* pages = mmap(nullptr, std::max<std::size_t>(bytes, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* pages =
+      mmap(nullptr, std::max<std::size_t>(bytes, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (pages == MAP_FAILED) {
     throw DeviceError(fmt::format("cannot allocate {:.1f} MiB on the cpu: use fewer pairs per step or a smaller model",
                                   static_cast<double>(bytes) / (1 << 20)));

@@ -13,10 +13,11 @@ namespace {
 void run_node(const Node& node, const RunContext& context, DeviceKind device) {
   if (device == DeviceKind::cpu) return node.op->run_cpu(context);
   const Reference* reference = find_reference(node.op->type());
-  const auto run = reference == nullptr                    ? nullptr
+  const auto run = reference == nullptr                  ? nullptr
                    : device == DeviceKind::reference_f64 ? reference->run_f64
                                                          : reference->run_f32;
-  if (run == nullptr) throw DeviceError(fmt::format("[{}] has no {} implementation", node.op->type(), to_string(device)));
+  if (run == nullptr)
+    throw DeviceError(fmt::format("[{}] has no {} implementation", node.op->type(), to_string(device)));
   run(*node.op, context);
 }
 
@@ -117,7 +118,8 @@ void Executor::bind(TensorId tensor, std::span<const std::uint8_t> values) {
 }
 
 void Executor::check_readable(TensorId tensor) const {
-  if (!graph_.info(tensor).keep || graph_.info(tensor).storage == Storage::external) throw ShapeError(fmt::format("tensor {} is not kept after a run", graph_.info(tensor).name));
+  if (!graph_.info(tensor).keep || graph_.info(tensor).storage == Storage::external)
+    throw ShapeError(fmt::format("tensor {} is not kept after a run", graph_.info(tensor).name));
 }
 
 std::vector<float> Executor::read(TensorId tensor) const {

@@ -74,7 +74,8 @@ TensorId Graph::keep(TensorId tensor) {
 }
 
 TensorId Graph::find(std::string_view name) const {
-  const auto found = std::find_if(tensors_.begin(), tensors_.end(), [&](const TensorInfo& t) { return t.name == name; });
+  const auto found =
+      std::find_if(tensors_.begin(), tensors_.end(), [&](const TensorInfo& t) { return t.name == name; });
   if (found == tensors_.end()) throw UsageError(fmt::format("the graph has no tensor named {}", name));
   return {static_cast<int>(found - tensors_.begin())};
 }

@@ -41,7 +41,8 @@ struct Node {
   std::vector<bool> accumulate;  ///< one per output
 };
 
-/// A static graph: nodes in execution order. Built once, then run by executors; builders validate shapes as they append.
+/// A static graph: nodes in execution order. Built once, then run by executors; builders validate shapes as they
+/// append.
 class Graph {
  public:
   explicit Graph(ParameterStore& store) : store_(&store) {}
@@ -59,7 +60,8 @@ class Graph {
 
   /// Appends a node whose outputs are new activations; returns them.
   std::vector<TensorId> apply(std::string name, std::shared_ptr<const Op> op, std::vector<TensorId> inputs);
-  /// Appends a node that writes into existing tensors (shapes must be what the operator infers; absent ones are skipped).
+  /// Appends a node that writes into existing tensors (shapes must be what the operator infers; absent ones are
+  /// skipped).
   void apply_into(std::string name, std::shared_ptr<const Op> op, std::vector<TensorId> inputs,
                   std::vector<TensorId> outputs, std::vector<bool> accumulate = {});
   TensorId activation(std::string name, TensorSpec spec);
@@ -67,7 +69,9 @@ class Graph {
   /// Keeps the tensor's value until the end of the run, so that Executor::read works. Returns it.
   TensorId keep(TensorId tensor);
 
-  [[nodiscard]] const TensorInfo& info(TensorId tensor) const { return tensors_[static_cast<std::size_t>(tensor.index)]; }
+  [[nodiscard]] const TensorInfo& info(TensorId tensor) const {
+    return tensors_[static_cast<std::size_t>(tensor.index)];
+  }
   [[nodiscard]] TensorSpec spec(TensorId tensor) const { return tensor.present() ? info(tensor).spec : TensorSpec{}; }
   [[nodiscard]] const Shape& shape(TensorId tensor) const { return info(tensor).spec.shape; }
   [[nodiscard]] const std::vector<TensorInfo>& tensors() const { return tensors_; }

@@ -11,7 +11,8 @@ namespace roap {
 
 class GradientContext;
 
-/// Where a graph runs. The references are plain loops that define every operator; they are registered by the tests only.
+/// Where a graph runs. The references are plain loops that define every operator; they are registered by the tests
+/// only.
 enum class DeviceKind { cpu, reference_f32, reference_f64 };
 
 std::string_view to_string(DeviceKind device);

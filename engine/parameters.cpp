@@ -31,7 +31,8 @@ std::vector<float> initial_values(const ParameterInfo& info, std::uint64_t seed)
       values[i] = static_cast<float>(init.a + (init.b - init.a) * u);
     } else {  // Box-Muller
       const double radius = std::sqrt(-2 * std::log(u));
-      values[i] = static_cast<float>(init.a + init.b * radius * std::cos(2 * std::numbers::pi * open_uniform(bits.x[1])));
+      values[i] =
+          static_cast<float>(init.a + init.b * radius * std::cos(2 * std::numbers::pi * open_uniform(bits.x[1])));
     }
   }
   return values;
@@ -85,7 +86,8 @@ Slot ParameterStore::slot(const std::string& name, Arena arena) const {
   const bool buffer = arena == Arena::buffers;
   const auto& index = buffer ? buffer_index_ : weight_index_;
   const auto found = index.find(name);
-  if (found == index.end()) throw UsageError(fmt::format("the model has no {} named {}", buffer ? "buffer" : "weight", name));
+  if (found == index.end())
+    throw UsageError(fmt::format("the model has no {} named {}", buffer ? "buffer" : "weight", name));
   Slot slot = (buffer ? buffers_ : weights_)[found->second].slot;
   slot.arena = arena;
   return slot;

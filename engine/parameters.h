@@ -39,9 +39,9 @@ struct ParameterInfo {
   Initializer initializer;
 };
 
-/// Owns all state that lives longer than one step: weights, gradients, Adam moments and buffers (BatchNorm statistics), each
-/// in one flat array on the device, so that Adam is one launch and a checkpoint a list of slices. Declared while graphs are
-/// built; `allocate` ends the declarations.
+/// Owns all state that lives longer than one step: weights, gradients, Adam moments and buffers (BatchNorm statistics),
+/// each in one flat array on the device, so that Adam is one launch and a checkpoint a list of slices. Declared while
+/// graphs are built; `allocate` ends the declarations.
 class ParameterStore {
  public:
   explicit ParameterStore(DeviceKind device = DeviceKind::cpu) : device_(device) {}
@@ -62,8 +62,8 @@ class ParameterStore {
   [[nodiscard]] Slot all(Arena arena) const;
   /// Elements of the weights arena, padding included (each weight starts at a multiple of 16 elements).
   [[nodiscard]] std::int64_t weight_count() const { return weight_count_; }
-  /// Offset of the first weight whose name does not start with `prefix`; weight_count() where there is none. The weights of
-  /// the first network are declared together, so they end there.
+  /// Offset of the first weight whose name does not start with `prefix`; weight_count() where there is none. The
+  /// weights of the first network are declared together, so they end there.
   [[nodiscard]] std::int64_t first_offset_after(const std::string& prefix) const;
   /// Number of weights without padding.
   [[nodiscard]] std::int64_t parameter_count() const;

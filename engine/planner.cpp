@@ -100,9 +100,9 @@ std::string MemoryPlan::text(std::size_t rows) const {
   }
   std::stable_sort(blocks.begin(), blocks.end(), [](const auto* a, const auto* b) { return a->bytes > b->bytes; });
   constexpr double kMiB = 1 << 20;
-  std::string text = fmt::format("arena {:.1f} MiB for {} blocks ({:.1f} MiB without sharing)\n",
-                                 static_cast<double>(arena_bytes) / kMiB, blocks.size(),
-                                 static_cast<double>(unshared_bytes) / kMiB);
+  std::string text =
+      fmt::format("arena {:.1f} MiB for {} blocks ({:.1f} MiB without sharing)\n",
+                  static_cast<double>(arena_bytes) / kMiB, blocks.size(), static_cast<double>(unshared_bytes) / kMiB);
   text += fmt::format("{:>12} {:>12} {:>6} {:>6}  {}\n", "bytes", "offset", "from", "to", "block");
   for (std::size_t i = 0; i < std::min(rows, blocks.size()); ++i) {
     text += fmt::format("{:>12} {:>12} {:>6} {:>6}  {}\n", blocks[i]->bytes, blocks[i]->offset, blocks[i]->first_node,

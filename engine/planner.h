@@ -25,7 +25,7 @@ struct MemoryPlan {
 };
 
 struct PlanOptions {
-  bool share = true;          ///< let blocks that are never alive together use the same memory
+  bool share = true;            ///< let blocks that are never alive together use the same memory
   std::size_t guard_bytes = 0;  ///< untouched bytes behind every block (tests fill and check them)
 };
 

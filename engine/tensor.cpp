@@ -22,7 +22,8 @@ std::string_view to_string(DType dtype) {
 }
 
 Shape::Shape(std::initializer_list<std::int64_t> extents) {
-  if (extents.size() > kMaxRank) throw ShapeError(fmt::format("shape of rank {}: at most {}", extents.size(), kMaxRank));
+  if (extents.size() > kMaxRank)
+    throw ShapeError(fmt::format("shape of rank {}: at most {}", extents.size(), kMaxRank));
   for (const std::int64_t extent : extents) {
     if (extent < 0) throw ShapeError(fmt::format("negative extent {} in a shape", extent));
     extents_[static_cast<std::size_t>(rank_++)] = extent;

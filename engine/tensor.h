@@ -11,7 +11,8 @@
 
 namespace roap {
 
-/// Element types of graph tensors. `f32` means "real number": the double-precision reference device stores it as double.
+/// Element types of graph tensors. `f32` means "real number": the double-precision reference device stores it as
+/// double.
 enum class DType : std::uint8_t { none, f32, i32, u32, u8 };
 
 std::string_view to_string(DType dtype);

@@ -91,7 +91,8 @@ const std::vector<ConfigKey>& table() {
       {ROAP_KEY(model.width), NumberRange{1, 4096},
        "Width of the hidden layers and features of the synthesizer; cost grows with its square."},
       {ROAP_KEY(model.input_gain), NumberRange{0, 1000, true},
-       "Factor on the initial first-layer weights of the synthesizer's set networks: more tells nearby numbers apart from "
+       "Factor on the initial first-layer weights of the synthesizer's set networks: more tells nearby numbers apart "
+       "from "
        "the start; 1 is PyTorch's."},
       {ROAP_KEY(model.lines), NumberRange{1, 256},
        "Lines of the straight-line sketch. More lines than the formulas need make training easier; logits grow with "

@@ -10,14 +10,14 @@
 
 namespace roap::io {
 
-/// Publishes RUN/checkpoints/step-N: model.safetensors has weights and BatchNorm statistics under the ecosystem's names,
-/// state.safetensors the Adam moments ("adam.m.NAME", "adam.v.NAME"), manifest.json the trainer's counters and the seconds
-/// trained so far.
-std::filesystem::path save_checkpoint(const std::filesystem::path& run, Model& model, const TrainerState& state, int keep,
-                                      double seconds);
+/// Publishes RUN/checkpoints/step-N: model.safetensors has weights and BatchNorm statistics under the ecosystem's
+/// names, state.safetensors the Adam moments ("adam.m.NAME", "adam.v.NAME"), manifest.json the trainer's counters and
+/// the seconds trained so far.
+std::filesystem::path save_checkpoint(const std::filesystem::path& run, Model& model, const TrainerState& state,
+                                      int keep, double seconds);
 
-/// Puts a checkpoint's weights and statistics (and, with `moments`, the optimizer's state) into the model. CheckpointError
-/// lists every tensor that is missing, unknown or of another shape.
+/// Puts a checkpoint's weights and statistics (and, with `moments`, the optimizer's state) into the model.
+/// CheckpointError lists every tensor that is missing, unknown or of another shape.
 void restore_model(const Checkpoint& checkpoint, Model& model, bool moments);
 
 /// The trainer's counters in a checkpoint.

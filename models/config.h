@@ -5,8 +5,8 @@
 
 namespace roap {
 
-/// Every setting of a run, with its default. What each does, its limits and its text form stand in io/config_schema.cpp: a
-/// new key is one line here and one there.
+/// Every setting of a run, with its default. What each does, its limits and its text form stand in
+/// io/config_schema.cpp: a new key is one line here and one there.
 struct Config {
   struct Data {
     std::string source = "digits";

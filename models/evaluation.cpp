@@ -81,11 +81,13 @@ TestPairs draw_test_pairs(Model& model, const Benchmark& benchmark, const Evalua
   pairs.y.resize(static_cast<std::size_t>(options.pairs) * static_cast<std::size_t>(source.tasks()));
   source.draw(random_key(options.seed, RandomStream::evaluation_pairs, 0), options.pairs, pairs.images, pairs.y);
   pairs.symbols = model.ground(source.images().pixels, source.images().count, pairs.images);
-  for (const std::int32_t image : pairs.images) pairs.gold.push_back(benchmark.gold->symbol_of(Split::test, image) / 10.0);
+  for (const std::int32_t image : pairs.images)
+    pairs.gold.push_back(benchmark.gold->symbol_of(Split::test, image) / 10.0);
   return pairs;
 }
 
-void judge_on_pairs(TaskResult& result, const TestPairs& pairs, std::span<const float> y, double sigma, std::size_t variables) {
+void judge_on_pairs(TaskResult& result, const TestPairs& pairs, std::span<const float> y, double sigma,
+                    std::size_t variables) {
   result.solved = true;
   std::vector<double> symbols(variables);
   for (std::size_t i = 0; i < y.size(); ++i) {
@@ -106,7 +108,8 @@ std::vector<float> decide_logits(Model& model, int pairs, std::span<const float>
   const std::size_t variables = static_cast<std::size_t>(model.problem().symbols);
   const int set = static_cast<int>(std::min<std::int64_t>(model.config().train.pairs_per_step, pairs));
   const int sets = pairs / set;
-  std::vector<float> sum(static_cast<std::size_t>(tasks) * static_cast<std::size_t>(model.sketch().logit_count()), 0.0f);
+  std::vector<float> sum(static_cast<std::size_t>(tasks) * static_cast<std::size_t>(model.sketch().logit_count()),
+                         0.0f);
   std::vector<float> set_y(static_cast<std::size_t>(tasks) * static_cast<std::size_t>(set));
   for (int s = 0; s < sets; ++s) {
     for (int t = 0; t < tasks; ++t) {
@@ -114,7 +117,8 @@ std::vector<float> decide_logits(Model& model, int pairs, std::span<const float>
                   set_y.begin() + static_cast<std::ptrdiff_t>(t) * set);
     }
     const std::vector<float> logits = model.synthesise(
-        set, set_y, symbols.subspan(static_cast<std::size_t>(s * set) * variables, static_cast<std::size_t>(set) * variables));
+        set, set_y,
+        symbols.subspan(static_cast<std::size_t>(s * set) * variables, static_cast<std::size_t>(set) * variables));
     for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += logits[i] / static_cast<float>(sets);
   }
   return sum;
@@ -158,7 +162,7 @@ Evaluation evaluate(Model& model, const Benchmark& benchmark, const search::Form
 }
 
 std::string Evaluation::gauge_text() const {
-  constexpr double kRight = 0.9;  // share of images with the right level
+  constexpr double kRight = 0.9;         // share of images with the right level
   constexpr double kIdentified = 0.005;  // symbolic loss after the best affine map: half a level squared, twice over
   if (train.right >= kRight) return "right";
   if (train.gauge.loss <= kIdentified) {

@@ -12,14 +12,14 @@ namespace roap {
 
 /// What became of one task.
 struct TaskResult {
-  programs::Expression program;          ///< argmax of the synthesised logits
-  programs::SimplifiedFormula formula;   ///< the same polynomial, readable
-  std::string gold{};                    ///< hidden formula
+  programs::Expression program;         ///< argmax of the synthesised logits
+  programs::SimplifiedFormula formula;  ///< the same polynomial, readable
+  std::string gold{};                   ///< hidden formula
   int gold_operators = 0;
-  bool solved = false;                   ///< equals y on all test pairs, on gold symbols (the paper's criterion)
-  programs::Verdict verdict{};           ///< against the gold polynomial
-  double test_loss = 0;                  ///< mean squared error of program o grounder on test pairs
-  double test_loss_normalised = 0;       ///< divided by sigma^2
+  bool solved = false;              ///< equals y on all test pairs, on gold symbols (the paper's criterion)
+  programs::Verdict verdict{};      ///< against the gold polynomial
+  double test_loss = 0;             ///< mean squared error of program o grounder on test pairs
+  double test_loss_normalised = 0;  ///< divided by sigma^2
 };
 
 /// Least squares fit gold = a * symbol + b: symbols can be right up to such a map that the programs absorb.
@@ -51,17 +51,17 @@ struct Evaluation {
 };
 
 struct EvaluationOptions {
-  int pairs = 1000;         ///< test pairs
-  int max_images = 10000;   ///< symbols are measured on at most that many images of a split
-  std::uint64_t seed = 0;   ///< of the test pairs
-  bool verdicts = true;     ///< prove or refute each program; without it solved_exact stays 0
+  int pairs = 1000;        ///< test pairs
+  int max_images = 10000;  ///< symbols are measured on at most that many images of a split
+  std::uint64_t seed = 0;  ///< of the test pairs
+  bool verdicts = true;    ///< prove or refute each program; without it solved_exact stays 0
 };
 
 Evaluation evaluate(Model& model, const Benchmark& benchmark, const search::FormulaPool& pool,
                     const EvaluationOptions& options = {});
 
-/// Logits [T, P] decided from `pairs` pairs: the mean of the logits synthesised from consecutive sets of the training step's
-/// size. y [T, pairs], symbols [pairs, V].
+/// Logits [T, P] decided from `pairs` pairs: the mean of the logits synthesised from consecutive sets of the training
+/// step's size. y [T, pairs], symbols [pairs, V].
 std::vector<float> decide_logits(Model& model, int pairs, std::span<const float> y, std::span<const float> symbols);
 
 }  // namespace roap

@@ -66,15 +66,16 @@ Grounder build_grounder(Graph& graph, const GrounderConfig& config, TensorId ima
   expect_rank("grounder", "images", graph.spec(images), DType::f32, 4);
   const Shape shape = graph.shape(images);
   if (shape[1] < 8 || shape[2] < 8 || (shape[3] != 1 && shape[3] != 3)) {
-    throw ShapeError(fmt::format("[grounder] images: expected at least 8x8 with 1 or 3 channels, got {}x{} with {}", shape[1],
-                                 shape[2], shape[3]));
+    throw ShapeError(fmt::format("[grounder] images: expected at least 8x8 with 1 or 3 channels, got {}x{} with {}",
+                                 shape[1], shape[2], shape[3]));
   }
   ResidualNetwork network(graph, train);
   if (config.kind == "resnet-small") {
     const TensorId x = network.stem(images, config.width, 3, 1);
     return network.finish(network.stages(x, {config.width, 2 * config.width, 4 * config.width}, 1));
   }
-  if (config.kind != "resnet18") throw UsageError(fmt::format("unknown grounder \"{}\": resnet18 or resnet-small", config.kind));
+  if (config.kind != "resnet18")
+    throw UsageError(fmt::format("unknown grounder \"{}\": resnet18 or resnet-small", config.kind));
   TensorId x;
   if (config.stem == "imagenet") {
     x = network.stem(images, 64, 7, 2);

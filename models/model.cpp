@@ -31,11 +31,13 @@ struct Model::GroundGraph {
   TensorId pixels, index, symbols;
   std::unique_ptr<Executor> executor;
 
-  GroundGraph(ParameterStore& store, const Config& config, const ProblemShape& problem, int image_count) : graph(store) {
+  GroundGraph(ParameterStore& store, const Config& config, const ProblemShape& problem, int image_count)
+      : graph(store) {
     pixels = graph.external("images", u8({image_count, problem.height, problem.width, problem.channels}));
     index = graph.input("image_index", i32({kGroundBatch}));
     const TensorId batch = image_batch(graph, "batch", pixels, index, {}, {problem.scale, problem.shift});
-    const GrounderConfig grounder{config.model.grounder, config.model.stem, static_cast<int>(config.model.grounder_width)};
+    const GrounderConfig grounder{config.model.grounder, config.model.stem,
+                                  static_cast<int>(config.model.grounder_width)};
     symbols = graph.keep(build_grounder(graph, grounder, batch, false).symbols);
   }
 };
@@ -67,7 +69,8 @@ TensorId Model::logits(Graph& graph, TensorId y, TensorId symbols) const {
     constexpr double kDeviation = 0.1;  // near-uniform choices that still differ between tasks
     return graph.parameter("free.logits", {problem_.tasks, sketch_.logit_count()}, Initializer::normal(kDeviation));
   }
-  return build_synthesizer(graph, {static_cast<int>(config_.model.width), config_.model.input_gain, sketch_.logit_count()}, y, symbols);
+  return build_synthesizer(
+      graph, {static_cast<int>(config_.model.width), config_.model.input_gain, sketch_.logit_count()}, y, symbols);
 }
 
 Model::GroundGraph& Model::ground_graph(int image_count) {
@@ -84,7 +87,8 @@ Model::SynthesisGraph& Model::synthesis_graph(int pairs) {
   return *entry;
 }
 
-std::vector<float> Model::ground(std::span<const std::uint8_t> pixels, int image_count, std::span<const std::int32_t> index) {
+std::vector<float> Model::ground(std::span<const std::uint8_t> pixels, int image_count,
+                                 std::span<const std::int32_t> index) {
   GroundGraph& ground = ground_graph(image_count);
   ground.executor->bind(ground.pixels, pixels);
   std::vector<float> symbols;

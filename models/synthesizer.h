@@ -8,13 +8,13 @@ namespace roap {
 
 /// The amortised program synthesizer: PointNets over the set of (symbols, y) pairs of a task, then an MLP.
 struct SynthesizerConfig {
-  int width = 256;      ///< hidden and feature width of all MLPs
+  int width = 256;        ///< hidden and feature width of all MLPs
   double input_gain = 1;  ///< of the set networks' first layers, see point_mlp
-  int logit_count = 0;  ///< P, see kernels/common/sketch_layout.h
+  int logit_count = 0;    ///< P, see kernels/common/sketch_layout.h
 };
 
-/// y [T, B], symbols [B, V] -> logits [T, P]. With h_out = max_i MLP_out(y_i), h_rel[j] = max_i MLP_rel([y_i; s_ij]) and
-/// h_io = max_i MLP_io([y_i; s_i]): logits = MLP_prog([h_out; h_io; h_rel[1..V]]). Weights are
+/// y [T, B], symbols [B, V] -> logits [T, P]. With h_out = max_i MLP_out(y_i), h_rel[j] = max_i MLP_rel([y_i; s_ij])
+/// and h_io = max_i MLP_io([y_i; s_i]): logits = MLP_prog([h_out; h_io; h_rel[1..V]]). Weights are
 /// synthesizer.{mlp_out,mlp_rel,mlp_io,mlp_prog}.{0,1,3,4,6}.{weight,bias}.
 TensorId build_synthesizer(Graph& graph, const SynthesizerConfig& config, TensorId y, TensorId symbols);
 

@@ -66,8 +66,10 @@ void Trainer::build() {
 
   const TensorId key = config.data.augment ? t_.augmentation_key : TensorId{};
   t_.pixels = image_batch(graph_, "batch", t_.images, t_.image_index, key, image_params(config, problem));
-  const GrounderConfig grounder_config{config.model.grounder, config.model.stem, static_cast<int>(config.model.grounder_width)};
+  const GrounderConfig grounder_config{config.model.grounder, config.model.stem,
+                                       static_cast<int>(config.model.grounder_width)};
   const Grounder grounder = build_grounder(graph_, grounder_config, t_.pixels, true);
+  if (options_.keep_everything) graph_.keep(t_.pixels);
   t_.symbols = reshape(graph_, "symbols", grounder.symbols, {pairs, problem.symbols});
   t_.logits = model_.logits(graph_, t_.y, t_.symbols);
   const bool noise = config.train.method != "softmax";
@@ -78,11 +80,12 @@ void Trainer::build() {
   t_.yhat = model_.sketch().execute(graph_, "yhat", t_.z, t_.symbols);
   t_.length = model_.sketch().length(graph_, "length", t_.z);
   const TaskLossKind kind = config.train.loss == "profiled" ? TaskLossKind::profiled : TaskLossKind::gaussian;
-  const TaskLoss loss =
-      task_loss(graph_, "loss", t_.yhat, t_.y, t_.sigma, t_.length, t_.lambda, {kind, config.train.loss_floor, samples});
+  const TaskLoss loss = task_loss(graph_, "loss", t_.yhat, t_.y, t_.sigma, t_.length, t_.lambda,
+                                  {kind, config.train.loss_floor, samples});
   t_.error = loss.error;
   t_.loss = loss.loss;
-  for (const TensorId tensor : {t_.symbols, t_.logits, t_.z, t_.yhat, t_.length, t_.loss, t_.error}) graph_.keep(tensor);
+  for (const TensorId tensor : {t_.symbols, t_.logits, t_.z, t_.yhat, t_.length, t_.loss, t_.error})
+    graph_.keep(tensor);
 
   const TensorId seed = graph_.input("grad.loss", f32({1}));
   append_backward(graph_, {{t_.loss, seed}});
@@ -120,12 +123,14 @@ Trainer::Schedule Trainer::schedule(std::uint64_t step) const {
                                ? geometric_schedule(train.sharpness, train.sharpness_late, progress)
                                : step_schedule(train.sharpness, train.sharpness_late, train.sharpness_from, progress);
   const double grounder_lr = train.grounder_lr > 0 ? train.grounder_lr : train.lr;
-  return {grounder_lr * share, train.lr * share, sharpness, step_schedule(0, train.lambda, train.lambda_from, progress)};
+  return {grounder_lr * share, train.lr * share, sharpness,
+          step_schedule(0, train.lambda, train.lambda_from, progress)};
 }
 
 void Trainer::write_inputs() {
   const std::uint64_t step = state_.step;
-  source_.draw(key(RandomStream::training_pairs, step), static_cast<int>(model_.config().train.pairs_per_step), image_index_, y_);
+  source_.draw(key(RandomStream::training_pairs, step), static_cast<int>(model_.config().train.pairs_per_step),
+               image_index_, y_);
   const Schedule now = schedule(step);
   const auto scalar = [&](TensorId tensor, double value) {
     const float x = static_cast<float>(value);

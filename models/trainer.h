@@ -20,16 +20,16 @@ struct TrainerState {
 
 struct StepReport {
   double loss = 0;
-  double mean_error = 0;     ///< mean over tasks of the normalised squared error
+  double mean_error = 0;  ///< mean over tasks of the normalised squared error
   double gradient_norm = 0;
   double mean_length = 0;
   double sharpness = 0, rate = 0;
   bool skipped = false;
-  std::string diagnosis;     ///< of a skipped step: the task and line that overflowed
+  std::string diagnosis;  ///< of a skipped step: the task and line that overflowed
 };
 
-/// Runs training steps of the paper's method: images -> symbols -> logits -> Gumbel-softmax -> soft execution -> loss, and
-/// back. Sees a PairSource only: gold symbols and formulas cannot be reached from here.
+/// Runs training steps of the paper's method: images -> symbols -> logits -> Gumbel-softmax -> soft execution -> loss,
+/// and back. Sees a PairSource only: gold symbols and formulas cannot be reached from here.
 class Trainer {
  public:
   struct Options {

@@ -10,7 +10,10 @@ namespace {
 
 template <class Real>
 void run(const Op& op, const RunContext& c) {
-  reference::adam_step<Real>(c.in_shape(0).count(), static_cast<const AdamStepOp&>(op).params(), c);
+  reference::adam_step<Real>(
+      c.in_shape(0).count(), static_cast<const AdamStepOp&>(op).params(),
+      {c.in<Real>(0), c.in<Real>(1), c.in<Real>(2), c.in<Real>(3), c.in<Real>(4), c.in<Real>(5), c.in<Real>(6)},
+      {c.out<Real>(0), c.out<Real>(1), c.out<Real>(2), c.out<Real>(3)});
 }
 
 struct Given {

@@ -1,20 +1,19 @@
 #pragma once
 
+#include <array>
 #include <cmath>
 
-#include "engine/op.h"
 #include "kernels/adam_step/adam_step.h"
 
-// The definition of adam_step: plain loops in float or double, tensors in the order of AdamStepOp.
+// The definition of adam_step: plain loops in float or double, inputs and outputs in the order of AdamStepOp.
 
 namespace roap::reference {
 
 template <class Real>
-void adam_step(std::int64_t count, const AdamParams& params, const RunContext& c) {
-  const Real *w = c.in<Real>(0), *gradient = c.in<Real>(1), *m = c.in<Real>(2), *v = c.in<Real>(3),
-             *step = c.in<Real>(4);
-  const Real *guard = c.in<Real>(5), *rates = c.in<Real>(6);
-  Real *new_w = c.out<Real>(0), *new_m = c.out<Real>(1), *new_v = c.out<Real>(2), *new_step = c.out<Real>(3);
+void adam_step(std::int64_t count, const AdamParams& params, const std::array<const Real*, 7>& inputs,
+               const std::array<Real*, 4>& outputs) {
+  const auto [w, gradient, m, v, step, guard, rates] = inputs;
+  const auto [new_w, new_m, new_v, new_step] = outputs;
   const bool apply = guard[0] != 0;
   const Real n = apply ? step[0] + 1 : step[0];
   const Real scale = params.clip > 0 && guard[1] > params.clip ? static_cast<Real>(params.clip) / guard[1] : Real{1};

@@ -14,31 +14,31 @@ const char* to_string(Isa isa);
 // Declares NAME once per instruction set and defines the inline function that calls the active one:
 //   ROAP_ISA_DISPATCH(void, point_mlp_block, (const Block& block), (block))
 #if defined(__x86_64__)
-#define ROAP_ISA_DISPATCH(RESULT, NAME, PARAMETERS, ARGUMENTS)     \
-  namespace plain {                                                \
-  RESULT NAME PARAMETERS;                                          \
-  }                                                                \
-  namespace avx2 {                                                 \
-  RESULT NAME PARAMETERS;                                          \
-  }                                                                \
-  namespace avx512 {                                               \
-  RESULT NAME PARAMETERS;                                          \
-  }                                                                \
-  inline RESULT NAME PARAMETERS {                                  \
-    switch (::roap::active_isa()) {                                \
-      case ::roap::Isa::avx512:                                    \
-        return avx512::NAME ARGUMENTS;                             \
-      case ::roap::Isa::avx2:                                      \
-        return avx2::NAME ARGUMENTS;                               \
-      case ::roap::Isa::plain:                                     \
-        break;                                                     \
-    }                                                              \
-    return plain::NAME ARGUMENTS;                                  \
+#define ROAP_ISA_DISPATCH(RESULT, NAME, PARAMETERS, ARGUMENTS) \
+  namespace plain {                                            \
+  RESULT NAME PARAMETERS;                                      \
+  }                                                            \
+  namespace avx2 {                                             \
+  RESULT NAME PARAMETERS;                                      \
+  }                                                            \
+  namespace avx512 {                                           \
+  RESULT NAME PARAMETERS;                                      \
+  }                                                            \
+  inline RESULT NAME PARAMETERS {                              \
+    switch (::roap::active_isa()) {                            \
+      case ::roap::Isa::avx512:                                \
+        return avx512::NAME ARGUMENTS;                         \
+      case ::roap::Isa::avx2:                                  \
+        return avx2::NAME ARGUMENTS;                           \
+      case ::roap::Isa::plain:                                 \
+        break;                                                 \
+    }                                                          \
+    return plain::NAME ARGUMENTS;                              \
   }
 #else
-#define ROAP_ISA_DISPATCH(RESULT, NAME, PARAMETERS, ARGUMENTS)     \
-  namespace plain {                                                \
-  RESULT NAME PARAMETERS;                                          \
-  }                                                                \
+#define ROAP_ISA_DISPATCH(RESULT, NAME, PARAMETERS, ARGUMENTS) \
+  namespace plain {                                            \
+  RESULT NAME PARAMETERS;                                      \
+  }                                                            \
   inline RESULT NAME PARAMETERS { return plain::NAME ARGUMENTS; }
 #endif

@@ -4,8 +4,8 @@
 #include <cstdint>
 
 // How CPU kernels use threads. Work is cut into pieces whose shape depends on the problem alone, never on the number of
-// threads; a reduction across pieces adds one partial result per piece in a fixed order. So any number of threads gives the
-// same bits. oneDNN calls inside a piece run on one thread, because nested parallelism is off.
+// threads; a reduction across pieces adds one partial result per piece in a fixed order. So any number of threads gives
+// the same bits. oneDNN calls inside a piece run on one thread, because nested parallelism is off.
 
 namespace roap {
 

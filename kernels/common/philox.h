@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-// Counter-based random numbers, the same on every device and thread count: Salmon et al. 2011, "Parallel random numbers: as
-// easy as 1, 2, 3", Philox4x32-10.
+// Counter-based random numbers, the same on every device and thread count: Salmon et al. 2011, "Parallel random
+// numbers: as easy as 1, 2, 3", Philox4x32-10.
 
 #ifdef __CUDACC__
 #define ROAP_HOST_DEVICE __host__ __device__
@@ -25,8 +25,8 @@ enum class RandomStream : std::uint32_t {
   test = 6,
 };
 
-/// Where a stream stands: the four 32-bit words that name one step's numbers, together with the index of a draw. A rollback
-/// increments `epoch` to go on with fresh numbers.
+/// Where a stream stands: the four 32-bit words that name one step's numbers, together with the index of a draw. A
+/// rollback increments `epoch` to go on with fresh numbers.
 struct RandomKey {
   std::uint32_t seed_low = 0, seed_high = 0;
   std::uint32_t stream = 0;  ///< RandomStream, in the low byte; the rollback epoch above it
@@ -67,7 +67,8 @@ ROAP_HOST_DEVICE static inline std::uint32_t bounded(std::uint32_t bits, std::ui
   return static_cast<std::uint32_t>((std::uint64_t{bits} * n) >> 32);
 }
 
-static inline RandomKey random_key(std::uint64_t seed, RandomStream stream, std::uint64_t step, std::uint32_t epoch = 0) {
+static inline RandomKey random_key(std::uint64_t seed, RandomStream stream, std::uint64_t step,
+                                   std::uint32_t epoch = 0) {
   return {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32),
           static_cast<std::uint32_t>(stream) | (epoch << 8), static_cast<std::uint32_t>(step)};
 }

@@ -1,7 +1,8 @@
 #pragma once
 
-// Vectors for files that are compiled once per instruction set (*_isa.cpp): GCC and Clang vector extensions, so that the same
-// source is plain code, AVX2 or AVX-512. Include nothing of the standard library's inline functions beside this header.
+// Vectors for files that are compiled once per instruction set (*_isa.cpp): GCC and Clang vector extensions, so that
+// the same source is plain code, AVX2 or AVX-512. Include nothing of the standard library's inline functions beside
+// this header.
 
 #include <cstddef>
 #include <cstdint>

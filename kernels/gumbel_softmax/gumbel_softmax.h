@@ -14,7 +14,7 @@
 namespace roap {
 
 struct GumbelSoftmaxParams {
-  std::vector<int> group_sizes;  ///< in the order of the row; their sum is P
+  std::vector<int> group_sizes{};  ///< in the order of the row; their sum is P
   bool noise = true;
   bool straight_through = false;
 };

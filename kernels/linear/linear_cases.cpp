@@ -41,8 +41,9 @@ OperatorTests linear_tests() {
   tests.references = {{"linear", ROAP_REFERENCE(run_forward)},
                       {"linear_backward_data", ROAP_REFERENCE(run_backward_data)},
                       {"linear_backward_weight", ROAP_REFERENCE(run_backward_weight)}};
-  tests.cases = {linear_case(1, 1, 1, true),    linear_case(7, 5, 3, true),     linear_case(33, 17, 31, false),
-                 linear_case(65, 64, 63, true), linear_case(130, 67, 129, true), linear_case(500, 1280, 256, true, true)};
+  tests.cases = {linear_case(1, 1, 1, true),      linear_case(7, 5, 3, true),
+                 linear_case(33, 17, 31, false),  linear_case(65, 64, 63, true),
+                 linear_case(130, 67, 129, true), linear_case(500, 1280, 256, true, true)};
   return tests;
 }
 

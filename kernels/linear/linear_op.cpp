@@ -18,7 +18,8 @@ Specs LinearOp::infer(const Specs& inputs) const {
 
 void LinearOp::gradient(GradientContext& g) const {
   if (g.wants(0)) g.emit("backward_data", std::make_shared<LinearBackwardDataOp>(), {g.grad(0), g.input(1)}, {0});
-  if (g.wants(1)) g.emit("backward_weight", std::make_shared<LinearBackwardWeightOp>(), {g.grad(0), g.input(0)}, {1, 2});
+  if (g.wants(1))
+    g.emit("backward_weight", std::make_shared<LinearBackwardWeightOp>(), {g.grad(0), g.input(0)}, {1, 2});
 }
 
 void LinearOp::run_cpu(const RunContext& c) const {
@@ -44,7 +45,9 @@ void LinearBackwardDataOp::run_cpu(const RunContext& c) const {
                             c.accumulate(0));
 }
 
-Work LinearBackwardDataOp::work(const Specs& in, const Specs& out) const { return LinearOp().work({out[0], in[1]}, {in[0]}); }
+Work LinearBackwardDataOp::work(const Specs& in, const Specs& out) const {
+  return LinearOp().work({out[0], in[1]}, {in[0]});
+}
 
 Specs LinearBackwardWeightOp::infer(const Specs& inputs) const {
   expect_rank(type(), "dy", inputs[0], DType::f32, 2);

@@ -21,7 +21,6 @@ inline constexpr int kTileVectors = kTileRows / kLanes;
 /// 256.
 inline constexpr std::int64_t kPanel = kLanes == 16 ? 13 : 6;
 
-
 static inline std::int64_t panels_of(std::int64_t outputs) { return (outputs + kPanel - 1) / kPanel; }
 
 /// z [panel, kTileRows] = biases + weights a, a [depth, kTileRows]: the register tile, kPanel outputs by two vectors of

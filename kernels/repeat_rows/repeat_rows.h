@@ -2,7 +2,8 @@
 
 #include <cstdint>
 
-// Every row `copies` times in a row: y[r copies + s, c] = x[r, c]. Gradient: dx[r, c] = sum_s dy[r copies + s, c], in order.
+// Every row `copies` times in a row: y[r copies + s, c] = x[r, c]. Gradient: dx[r, c] = sum_s dy[r copies + s, c], in
+// order.
 
 namespace roap {
 

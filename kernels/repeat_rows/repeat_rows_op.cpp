@@ -42,7 +42,9 @@ void RepeatRowsBackwardOp::run_cpu(const RunContext& c) const {
   cpu::repeat_rows_backward(repeat_rows_dims(c.out_shape(0), copies_), c.in<float>(0), c.out<float>(0));
 }
 
-Work RepeatRowsBackwardOp::work(const Specs& inputs, const Specs& /*outputs*/) const { return copy_work(inputs[0].shape); }
+Work RepeatRowsBackwardOp::work(const Specs& inputs, const Specs& /*outputs*/) const {
+  return copy_work(inputs[0].shape);
+}
 
 TensorId repeat_rows(Graph& graph, const std::string& name, TensorId x, std::int64_t copies) {
   return graph.apply(name, std::make_shared<RepeatRowsOp>(copies), {x})[0];

@@ -19,12 +19,19 @@ class BenchmarkSource : public PairSource {
                   std::shared_ptr<const std::vector<std::vector<float>>> tables,
                   std::shared_ptr<const std::vector<float>> sigma)
       : pixels_(std::move(split.pixels)), symbols_(symbols), tables_(std::move(tables)), sigma_(std::move(sigma)) {
-    images_ = {static_cast<int>(split.labels.size()), images.height, images.width, images.channels, pixels_, images.scale,
+    images_ = {static_cast<int>(split.labels.size()),
+               images.height,
+               images.width,
+               images.channels,
+               pixels_,
+               images.scale,
                images.shift};
-    for (std::size_t i = 0; i < split.labels.size(); ++i) by_class_[split.labels[i]].push_back(static_cast<std::int32_t>(i));
+    for (std::size_t i = 0; i < split.labels.size(); ++i)
+      by_class_[split.labels[i]].push_back(static_cast<std::int32_t>(i));
     for (int label = 0; label < kLevels; ++label) {
       if (by_class_[static_cast<std::size_t>(label)].empty()) {
-        throw DataError(fmt::format("the {} images hold none with label {}: every one of the ten classes is needed", name, label));
+        throw DataError(
+            fmt::format("the {} images hold none with label {}: every one of the ten classes is needed", name, label));
       }
     }
   }

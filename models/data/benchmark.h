@@ -25,15 +25,16 @@ struct BenchmarkImages {
   LabelledSplit train, test;
 };
 
-/// The paper's benchmark: formulas drawn from the pool as tasks, images whose labels are the symbols. Training gets `train`
-/// and nothing else; metrics also get `test` and `gold`.
+/// The paper's benchmark: formulas drawn from the pool as tasks, images whose labels are the symbols. Training gets
+/// `train` and nothing else; metrics also get `test` and `gold`.
 struct Benchmark {
   std::unique_ptr<const PairSource> train;
   std::unique_ptr<const PairSource> test;
   std::unique_ptr<const Gold> gold;
 };
 
-/// Tasks are `count` usable formulas of `pool`, drawn with `seed`. Throws DataError when a class has no image in a split.
+/// Tasks are `count` usable formulas of `pool`, drawn with `seed`. Throws DataError when a class has no image in a
+/// split.
 Benchmark make_benchmark(BenchmarkImages images, const search::FormulaPool& pool, int count, std::uint64_t seed);
 
 }  // namespace roap

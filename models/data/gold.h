@@ -21,7 +21,8 @@ class Gold {
     int operators = 0;
     std::vector<float> table;  ///< y over the grid of symbols, see FormulaPool::value_table
   };
-  Gold(std::vector<Task> tasks, std::vector<std::uint8_t> train_labels, std::vector<std::uint8_t> test_labels, int symbols)
+  Gold(std::vector<Task> tasks, std::vector<std::uint8_t> train_labels, std::vector<std::uint8_t> test_labels,
+       int symbols)
       : tasks_(std::move(tasks)), labels_{std::move(train_labels), std::move(test_labels)}, symbols_(symbols) {}
 
   [[nodiscard]] const std::vector<Task>& tasks() const { return tasks_; }

@@ -17,8 +17,8 @@ struct ImageSet {
   std::array<float, 3> shift{0, 0, 0};
 };
 
-/// An endless stream of (images, y) pairs: all that training may see. Neither the symbols behind the images nor the formulas
-/// behind y can be reached from here; they are in Gold, which only metrics hold.
+/// An endless stream of (images, y) pairs: all that training may see. Neither the symbols behind the images nor the
+/// formulas behind y can be reached from here; they are in Gold, which only metrics hold.
 class PairSource {
  public:
   virtual ~PairSource() = default;
@@ -28,8 +28,8 @@ class PairSource {
   [[nodiscard]] virtual const ImageSet& images() const = 0;
   /// Standard deviation of y of each task over the training distribution; > 0.
   [[nodiscard]] virtual std::span<const float> sigma() const = 0;
-  /// Draws `pairs` pairs, a function of the key alone: image_index [pairs * symbols] (image j of pair b at b * symbols + j)
-  /// and y [tasks, pairs]. Equal exact values of y are bitwise equal.
+  /// Draws `pairs` pairs, a function of the key alone: image_index [pairs * symbols] (image j of pair b at b * symbols
+  /// + j) and y [tasks, pairs]. Equal exact values of y are bitwise equal.
   virtual void draw(const RandomKey& key, int pairs, std::span<std::int32_t> image_index, std::span<float> y) const = 0;
 };
 

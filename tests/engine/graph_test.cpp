@@ -27,7 +27,9 @@ TEST(Graph, BuildersNameTheShapeThatDoesNotFit) {
   Graph graph(store);
   const TensorId x = graph.input("x", f32({4, 64}));
   const TensorId w = graph.input("w", f32({8, 3}));
-  EXPECT_EQ(shape_error([&] { graph.apply("y", std::make_shared<LinearOp>(), {x, w, {}}); }),
+  EXPECT_EQ(shape_error([&] {
+              graph.apply("y", std::make_shared<LinearOp>(), {x, w, {}});
+            }),
             "[linear] w in features: expected 64, got 3");
 }
 
@@ -38,7 +40,9 @@ TEST(Graph, TwoGraphsShareAWeightButNotWithAnotherShape) {
   linear(first, "layer", first.input("x", f32({1, 5})), 3);
   linear(second, "layer", second.input("x", f32({9, 5})), 3);
   EXPECT_EQ(store.weights().size(), 2u);
-  EXPECT_EQ(shape_error([&] { linear(second, "layer", second.input("z", f32({9, 7})), 3); }),
+  EXPECT_EQ(shape_error([&] {
+              linear(second, "layer", second.input("z", f32({9, 7})), 3);
+            }),
             "weight layer.weight: declared as [3, 5], used as [3, 7]");
 }
 

@@ -42,7 +42,8 @@ TEST(Planner, BlocksAliveTogetherNeverOverlap) {
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     EXPECT_LE(blocks[i].offset + blocks[i].bytes, plan.arena_bytes);
     for (std::size_t k = 0; k < i; ++k) {
-      EXPECT_FALSE(alive_together(blocks[i], blocks[k]) && overlap(blocks[i], blocks[k])) << blocks[i].name << " " << blocks[k].name;
+      EXPECT_FALSE(alive_together(blocks[i], blocks[k]) && overlap(blocks[i], blocks[k]))
+          << blocks[i].name << " " << blocks[k].name;
     }
   }
 }

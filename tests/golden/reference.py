@@ -151,8 +151,8 @@ def gumbel_softmax(logits, noise, sharpness, groups, straight_through=False):
 
 
 def task_errors(yhat, y, sigma):
-    """yhat [T S, B] of S samples a task (rows t S to t S + S - 1), y [T, B], sigma [T] -> mean squared error / sigma_t^2,
-    [T, S]."""
+    """yhat [T S, B] of S samples a task (rows t S to t S + S - 1), y [T, B], sigma [T] -> mean squared error over
+    sigma_t^2, [T, S]."""
     return ((yhat.unflatten(0, (len(y), -1)) - y[:, None]) ** 2).mean(2) / sigma[:, None] ** 2
 
 

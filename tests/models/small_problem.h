@@ -20,7 +20,8 @@ inline Benchmark small_benchmark(const search::FormulaPool& pool, int tasks) {
     for (int i = 0; i < 60; ++i) {
       const int label = i % 10;
       for (int pixel = 0; pixel < 64; ++pixel) {
-        const Philox4 noise = philox({7, 0, 0, split == &images.train ? 0u : 1u}, static_cast<std::uint64_t>(i * 64 + pixel));
+        const Philox4 noise =
+            philox({7, 0, 0, split == &images.train ? 0u : 1u}, static_cast<std::uint64_t>(i * 64 + pixel));
         split->pixels.push_back(static_cast<std::uint8_t>((pixel < 6 * (label + 1) ? 200 : 0) + noise.x[0] % 50));
       }
       split->labels.push_back(static_cast<std::uint8_t>(label));

@@ -47,8 +47,9 @@ TEST_P(Gradient, ReferenceMatchesCentralDifferences) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, Gradient,
-                         testing::ValuesIn(case_parameters([](const OpCase& c) { return c.check_gradient && !c.performance; })),
+INSTANTIATE_TEST_SUITE_P(Ops, Gradient, testing::ValuesIn(case_parameters([](const OpCase& c) {
+                           return c.check_gradient && !c.performance;
+                         })),
                          case_name);
 
 }  // namespace

@@ -17,9 +17,9 @@ struct CaseInput {
   std::string name;
   TensorSpec spec;
   Fill fill = Fill::absent;
-  double low = 0, high = 1;            ///< uniform: [low, high); integers: low..high inclusive; normal: mean, deviation
-  std::vector<double> values;          ///< Fill::values, one per element
-  bool differentiable = true;          ///< f32 inputs only: check its gradient
+  double low = 0, high = 1;    ///< uniform: [low, high); integers: low..high inclusive; normal: mean, deviation
+  std::vector<double> values;  ///< Fill::values, one per element
+  bool differentiable = true;  ///< f32 inputs only: check its gradient
 
   static CaseInput absent() { return {}; }
   static CaseInput normal(std::string name, Shape shape, double mean = 0, double deviation = 1) {
@@ -52,8 +52,9 @@ struct OpCase {
   std::vector<std::size_t> compared_outputs;
   bool check_gradient = true;
   double difference_step = 1e-4;  ///< of the central difference, relative to max(1, |x|)
-  double tolerance_factor = 16;   ///< allowed error in units of the f32 reference's own error against f64 (see parity test)
-  bool performance = false;       ///< a realistic size: parity only, no finite differences; timed by the benchmark
+  double tolerance_factor =
+      16;                    ///< allowed error in units of the f32 reference's own error against f64 (see parity test)
+  bool performance = false;  ///< a realistic size: parity only, no finite differences; timed by the benchmark
 };
 
 struct OperatorTests {

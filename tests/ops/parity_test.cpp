@@ -15,7 +15,8 @@ Results run_on(const OpCase& op_case, DeviceKind device, const CaseRun::Options&
   CaseRun run(op_case, device, options);
   run.run();
   // Where memory is shared a later block may lie over an earlier one's guard zone.
-  if (!options.share_memory) EXPECT_TRUE(run.damaged_guards().empty()) << "written behind its end: " << run.damaged_guards()[0];
+  if (!options.share_memory)
+    EXPECT_TRUE(run.damaged_guards().empty()) << "written behind its end: " << run.damaged_guards()[0];
   return run.results();
 }
 
@@ -23,9 +24,9 @@ bool same_class(double a, double b) {
   return std::fpclassify(a) == std::fpclassify(b) || (std::isfinite(a) && std::isfinite(b));
 }
 
-/// The f32 reference's own error against f64 is the natural unit of error: sums in another order, fused multiply-adds and
-/// own approximations of exp may cost a few of them. A few ulps of the tensor's largest value are added, because a plain
-/// loop can be exact by luck.
+/// The f32 reference's own error against f64 is the natural unit of error: sums in another order, fused multiply-adds
+/// and own approximations of exp may cost a few of them. A few ulps of the tensor's largest value are added, because a
+/// plain loop can be exact by luck.
 void expect_close(const CaseRun::Tensor& got, const CaseRun::Tensor& f32, const CaseRun::Tensor& f64, double factor) {
   ASSERT_EQ(got.values.size(), f64.values.size());
   double error = 0;
@@ -39,7 +40,8 @@ void expect_close(const CaseRun::Tensor& got, const CaseRun::Tensor& f32, const 
   const double allowed = integers ? 0 : factor * error + 8 * std::numeric_limits<float>::epsilon() * largest;
   for (std::size_t i = 0; i < f64.values.size(); ++i) {
     const double expected = std::isfinite(f32.values[i]) ? f64.values[i] : f32.values[i];
-    ASSERT_TRUE(same_class(got.values[i], expected)) << got.name << "[" << i << "]: " << got.values[i] << " for " << expected;
+    ASSERT_TRUE(same_class(got.values[i], expected))
+        << got.name << "[" << i << "]: " << got.values[i] << " for " << expected;
     if (std::isfinite(expected)) {
       ASSERT_LE(std::abs(got.values[i] - expected), allowed)
           << got.name << "[" << i << "]: " << got.values[i] << " for " << expected;
@@ -57,16 +59,14 @@ void compare_with_reference(const OpCase& op_case, const CaseRun::Options& optio
   for (std::size_t i = 0; i < f64.size(); ++i) expect_close(cpu[i], f32[i], f64[i], op_case.tolerance_factor);
 }
 
-TEST_P(Parity, CpuMatchesReference) {
-  compare_with_reference(*GetParam().op_case, {1, false, 64});
-}
+TEST_P(Parity, CpuMatchesReference) { compare_with_reference(*GetParam().op_case, {1, false, 64}); }
 
 TEST_P(Parity, CpuMatchesReferenceWithSharedMemoryAndTwoConsumers) {
   compare_with_reference(*GetParam().op_case, {2, true, 0});
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, Parity, testing::ValuesIn(case_parameters([](const OpCase& c) { return !c.performance; })),
-                         case_name);
+INSTANTIATE_TEST_SUITE_P(Ops, Parity,
+                         testing::ValuesIn(case_parameters([](const OpCase& c) { return !c.performance; })), case_name);
 
 class Threads : public testing::TestWithParam<CaseParameter> {};
 
@@ -88,7 +88,8 @@ TEST_P(Threads, SameBitsForOneTwoAndThreeThreads) {
   set_threads(0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, Threads, testing::ValuesIn(case_parameters([](const OpCase&) { return true; })), case_name);
+INSTANTIATE_TEST_SUITE_P(Ops, Threads, testing::ValuesIn(case_parameters([](const OpCase&) { return true; })),
+                         case_name);
 
 }  // namespace
 }  // namespace roap

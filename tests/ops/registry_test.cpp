@@ -37,15 +37,17 @@ TEST(Registry, EveryOperatorHasCasesReferencesAndAGradientOrAReason) {
 
 TEST(Registry, EveryOperatorHasAPerformanceCase) {
   for (const NamedOperatorTests& op : all_operator_tests()) {
-    EXPECT_TRUE(std::any_of(op.tests.cases.begin(), op.tests.cases.end(), [](const OpCase& c) { return c.performance; }))
-        << op.name;
+    EXPECT_TRUE(std::any_of(op.tests.cases.begin(), op.tests.cases.end(), [](const OpCase& c) {
+      return c.performance;
+    })) << op.name;
   }
 }
 
 TEST(Registry, CaseNamesAreUnique) {
   for (const NamedOperatorTests& op : all_operator_tests()) {
     std::set<std::string> names;
-    for (const OpCase& op_case : op.tests.cases) EXPECT_TRUE(names.insert(op_case.name).second) << op.name << " " << op_case.name;
+    for (const OpCase& op_case : op.tests.cases)
+      EXPECT_TRUE(names.insert(op_case.name).second) << op.name << " " << op_case.name;
   }
 }
 

@@ -83,8 +83,7 @@ void CaseRun::build(int copies) {
       continue;
     }
     inputs_.push_back({input.name, input.spec, fill(input, case_.name)});
-    input_ids_.push_back(
-        graph_.input(input.name, input.spec, input.spec.dtype == DType::f32 && input.differentiable));
+    input_ids_.push_back(graph_.input(input.name, input.spec, input.spec.dtype == DType::f32 && input.differentiable));
   }
   std::vector<std::vector<TensorId>> outputs;
   for (int copy = 0; copy < copies; ++copy) {

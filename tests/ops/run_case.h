@@ -17,8 +17,8 @@ struct NamedOperatorTests {
 };
 const std::vector<NamedOperatorTests>& all_operator_tests();
 
-/// A case as a graph: inputs, the operator (`copies` times on the same inputs, so that gradients accumulate), and the backward
-/// nodes for random gradients of its outputs. Runs on one device.
+/// A case as a graph: inputs, the operator (`copies` times on the same inputs, so that gradients accumulate), and the
+/// backward nodes for random gradients of its outputs. Runs on one device.
 class CaseRun {
  public:
   struct Options {
@@ -66,7 +66,7 @@ class CaseRun {
   std::vector<Tensor> inputs_;  ///< case inputs, then output gradients
   std::vector<TensorId> input_ids_;
   std::vector<TensorId> compared_;
-  std::vector<std::pair<TensorId, std::size_t>> losses_;      ///< output, index of its gradient in inputs_
+  std::vector<std::pair<TensorId, std::size_t>> losses_;     ///< output, index of its gradient in inputs_
   std::vector<std::pair<std::size_t, TensorId>> gradients_;  ///< index in inputs_, gradient
 };
 
