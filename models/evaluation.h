@@ -37,7 +37,7 @@ struct SymbolMetrics {
   Gauge gauge;
 };
 
-/// Metrics of METHOD: all on the test set, programs discretised by argmax.
+/// All on the test set, programs discretised by argmax.
 struct Evaluation {
   int solved = 0, solved_exact = 0;
   SymbolMetrics train, test;

@@ -48,7 +48,7 @@ int Sketch::first_non_finite_line(std::span<const float> z, std::span<const floa
       a += left[i] * values[i];
       b += right[i] * values[i];
     }
-    values.push_back(op[0] * (a + b) + op[1] * (a - b) + op[2] * a * b + op[3] * a);
+    values.push_back(op[0] * (a + b) + op[1] * (a - b) + op[2] * (a * b) + op[3] * a);
     if (!std::isfinite(values.back())) return line + 1;
   }
   return 0;
