@@ -48,12 +48,13 @@ SymbolMetrics measure_symbols(Model& model, const ImageSet& images, const Gold& 
   std::array<int, search::kLevels> count{};
   SymbolMetrics metrics;
   metrics.images = static_cast<int>(index.size());
+  int right = 0;
   for (std::size_t i = 0; i < index.size(); ++i) {
     const int k = gold.symbol_of(split, index[i]);
     truth.push_back(k / 10.0);
     metrics.loss += (symbols[i] - truth[i]) * (symbols[i] - truth[i]) / metrics.images;
     const double level = std::clamp(std::round(10.0 * symbols[i]), 1.0, 10.0);
-    metrics.right += (level == k ? 1.0 : 0.0) / metrics.images;
+    right += level == k ? 1 : 0;
     sum[static_cast<std::size_t>(k - 1)] += symbols[i];
     ++count[static_cast<std::size_t>(k - 1)];
   }
@@ -62,6 +63,7 @@ SymbolMetrics measure_symbols(Model& model, const ImageSet& images, const Gold& 
     const double error = count[c] > 0 ? sum[c] / count[c] - k / 10.0 : 0.0;
     metrics.class_mean_loss += error * error / search::kLevels;
   }
+  metrics.right = static_cast<double>(right) / metrics.images;
   metrics.gauge = fit_gauge(symbols, truth);
   return metrics;
 }

@@ -15,8 +15,9 @@ Results run_on(const OpCase& op_case, DeviceKind device, const CaseRun::Options&
   CaseRun run(op_case, device, options);
   run.run();
   // Where memory is shared a later block may lie over an earlier one's guard zone.
-  if (!options.share_memory)
+  if (!options.share_memory) {
     EXPECT_TRUE(run.damaged_guards().empty()) << "written behind its end: " << run.damaged_guards()[0];
+  }
   return run.results();
 }
 
