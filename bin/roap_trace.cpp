@@ -12,17 +12,13 @@ namespace roap::bin {
 
 namespace {
 
+using io::extents;
+
 struct TraceArguments {
   ConfigOptions config;
   std::string out;
   std::uint64_t step = 0;
 };
-
-std::vector<std::int64_t> extents(const Shape& shape) {
-  std::vector<std::int64_t> list;
-  for (int axis = 0; axis < shape.rank(); ++axis) list.push_back(shape[axis]);
-  return list;
-}
 
 /// Collects the tensors of one step; the file format is that of docs/formats.md.
 class TraceFile {

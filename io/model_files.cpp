@@ -12,12 +12,6 @@ namespace {
 
 constexpr const char* kTracked = ".num_batches_tracked";  // torchvision's state dict has one per BatchNorm
 
-std::vector<std::int64_t> extents(const Shape& shape) {
-  std::vector<std::int64_t> list;
-  for (int axis = 0; axis < shape.rank(); ++axis) list.push_back(shape[axis]);
-  return list;
-}
-
 /// Copies tensors to the host and keeps them alive until the writer has written them.
 class TensorCopies {
  public:
@@ -48,6 +42,12 @@ void restore_slot(const SafetensorsFile& file, const std::string& name, Paramete
 }
 
 }  // namespace
+
+std::vector<std::int64_t> extents(const Shape& shape) {
+  std::vector<std::int64_t> list;
+  for (int axis = 0; axis < shape.rank(); ++axis) list.push_back(shape[axis]);
+  return list;
+}
 
 std::filesystem::path save_checkpoint(const std::filesystem::path& run, Model& model, const TrainerState& state,
                                       int keep, double seconds) {

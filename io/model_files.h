@@ -10,6 +10,9 @@
 
 namespace roap::io {
 
+/// The shape as safetensors files have it.
+std::vector<std::int64_t> extents(const Shape& shape);
+
 /// Publishes RUN/checkpoints/step-N: model.safetensors has weights and BatchNorm statistics under the ecosystem's
 /// names, state.safetensors the Adam moments ("adam.m.NAME", "adam.v.NAME"), manifest.json the trainer's counters and
 /// the seconds trained so far.

@@ -87,8 +87,8 @@ void Trainer::build() {
   for (const TensorId tensor : {t_.symbols, t_.logits, t_.z, t_.yhat, t_.length, t_.loss, t_.error})
     graph_.keep(tensor);
 
-  const TensorId seed = graph_.input("grad.loss", f32({1}));
-  append_backward(graph_, {{t_.loss, seed}});
+  t_.loss_gradient = graph_.input("grad.loss", f32({1}));
+  append_backward(graph_, {{t_.loss, t_.loss_gradient}});
   append_update(grounder.updates);
 }
 
@@ -144,7 +144,7 @@ void Trainer::write_inputs() {
   scalar(t_.lambda, now.lambda);
   const std::array<float, 2> rates{static_cast<float>(now.grounder_rate), static_cast<float>(now.rate)};
   executor_->write(t_.rates, std::span<const float>(rates));
-  scalar(graph_.find("grad.loss"), 1.0);
+  scalar(t_.loss_gradient, 1.0);
 }
 
 StepReport Trainer::step() {

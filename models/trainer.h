@@ -58,7 +58,7 @@ class Trainer {
   /// Names of the step's tensors in graph().
   struct Tensors {
     TensorId images, image_index, augmentation_key, pixels, y, sigma, sharpness, gumbel_key, lambda, rates;
-    TensorId symbols, logits, z, yhat, length, loss, error, guard;
+    TensorId symbols, logits, z, yhat, length, loss, loss_gradient, error, guard;
   };
   [[nodiscard]] const Tensors& tensors() const { return t_; }
   /// Words of the Gumbel noise at a step.
