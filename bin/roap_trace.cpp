@@ -116,6 +116,7 @@ int trace(const TraceArguments& arguments) {
   file.metadata("grounder_lr", fmt::format("{}", schedule.grounder_rate));
   file.metadata("sharpness", fmt::format("{}", schedule.sharpness));
   file.metadata("lambda", fmt::format("{}", schedule.lambda));
+  file.metadata("loss_floor", fmt::format("{}", schedule.loss_floor));
   file.metadata("step", fmt::format("{}", arguments.step));
   file.write(arguments.out);
   fmt::print("step {}: loss {:.6f}, written to {}\n", arguments.step, report.loss, arguments.out);

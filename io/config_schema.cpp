@@ -128,6 +128,9 @@ const std::vector<ConfigKey>& table() {
       {ROAP_KEY(train.loss_floor), NumberRange{0, 1e6, true},
        "Error, in units of a task's variance, below which the profiled loss takes a task for solved; the gaussian loss "
        "ignores it."},
+      {ROAP_KEY(train.loss_floor_late), NumberRange{0, 1e6},
+       "The same at the end of the run, approached by a constant ratio; 0 is the same as train.loss_floor. A lower one "
+       "tells near twins apart."},
       {ROAP_KEY(train.samples), NumberRange{1, 1024},
        "Programs sampled per task and step. With several, the profiled loss averages their likelihoods (an importance-"
        "weighted bound), the gaussian loss their errors; 1 is the paper's."},

@@ -45,6 +45,7 @@ struct Config {
     double eps = 1e-5;
     std::string loss = "gaussian";
     double loss_floor = 1;
+    double loss_floor_late = 0;
     std::int64_t samples = 1;
     double lambda = 2e-4;
     double lambda_from = 0.5;

@@ -62,6 +62,7 @@ void Trainer::build() {
   t_.sharpness = graph_.input("sharpness", f32({1}));
   t_.gumbel_key = graph_.input("gumbel_key", u32({4}));
   t_.lambda = graph_.input("lambda", f32({1}));
+  t_.loss_floor = graph_.input("loss_floor", f32({1}));
   t_.rates = graph_.input("rates", f32({2}));
 
   const TensorId key = config.data.augment ? t_.augmentation_key : TensorId{};
@@ -81,7 +82,7 @@ void Trainer::build() {
   t_.length = model_.sketch().length(graph_, "length", t_.z);
   const TaskLossKind kind = config.train.loss == "profiled" ? TaskLossKind::profiled : TaskLossKind::gaussian;
   const TaskLoss loss = task_loss(graph_, "loss", t_.yhat, t_.y, t_.sigma, t_.length, t_.lambda,
-                                  {kind, config.train.loss_floor, samples});
+                                  kind == TaskLossKind::profiled ? t_.loss_floor : TensorId{}, {kind, samples});
   t_.error = loss.error;
   t_.loss = loss.loss;
   for (const TensorId tensor : {t_.symbols, t_.logits, t_.z, t_.yhat, t_.length, t_.loss, t_.error})
@@ -123,8 +124,9 @@ Trainer::Schedule Trainer::schedule(std::uint64_t step) const {
                                ? geometric_schedule(train.sharpness, train.sharpness_late, progress)
                                : step_schedule(train.sharpness, train.sharpness_late, train.sharpness_from, progress);
   const double grounder_lr = train.grounder_lr > 0 ? train.grounder_lr : train.lr;
-  return {grounder_lr * share, train.lr * share, sharpness,
-          step_schedule(0, train.lambda, train.lambda_from, progress)};
+  return {grounder_lr * share, train.lr * share, sharpness, step_schedule(0, train.lambda, train.lambda_from, progress),
+          geometric_schedule(train.loss_floor, train.loss_floor_late > 0 ? train.loss_floor_late : train.loss_floor,
+                             progress)};
 }
 
 void Trainer::write_inputs() {
@@ -142,6 +144,7 @@ void Trainer::write_inputs() {
   executor_->write(t_.augmentation_key, std::span<const std::uint32_t>(words(key(RandomStream::augmentation, step))));
   scalar(t_.sharpness, now.sharpness);
   scalar(t_.lambda, now.lambda);
+  scalar(t_.loss_floor, now.loss_floor);
   const std::array<float, 2> rates{static_cast<float>(now.grounder_rate), static_cast<float>(now.rate)};
   executor_->write(t_.rates, std::span<const float>(rates));
   scalar(t_.loss_gradient, 1.0);

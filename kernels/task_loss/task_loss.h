@@ -17,7 +17,6 @@ enum class TaskLossKind { gaussian, profiled };
 
 struct TaskLossParams {
   TaskLossKind kind = TaskLossKind::gaussian;
-  double floor = 1;
   std::int64_t samples = 1;  ///< S
 };
 
@@ -27,14 +26,16 @@ struct TaskLossDims {
 
 namespace cpu {
 
-/// yhat [T S, B], y [T, B], sigma [T], length [T S] or null, lambda [1] -> loss [1], error [T S].
+/// yhat [T S, B], y [T, B], sigma [T], length [T S] or null, lambda [1], floor [1] -> loss [1], error [T S]. The
+/// gaussian loss does not read the floor, which may be null.
 void task_loss_forward(const TaskLossDims& d, const TaskLossParams& params, const float* yhat, const float* y,
-                       const float* sigma, const float* length, const float* lambda, float* loss, float* error);
-/// dloss [1], yhat [T S, B], y [T, B], sigma [T], lambda [1], error [T S] -> dyhat [T S, B] and dlength [T S]; each may
-/// be null.
+                       const float* sigma, const float* length, const float* lambda, const float* floor, float* loss,
+                       float* error);
+/// dloss [1], yhat [T S, B], y [T, B], sigma [T], lambda [1], floor [1], error [T S] -> dyhat [T S, B] and dlength
+/// [T S]; each may be null.
 void task_loss_backward(const TaskLossDims& d, const TaskLossParams& params, const float* dloss, const float* yhat,
-                        const float* y, const float* sigma, const float* lambda, const float* error, float* dyhat,
-                        float* dlength);
+                        const float* y, const float* sigma, const float* lambda, const float* floor, const float* error,
+                        float* dyhat, float* dlength);
 
 }  // namespace cpu
 }  // namespace roap

@@ -9,13 +9,14 @@ namespace roap {
 namespace {
 
 void expect_common(std::string_view op, const TaskLossParams& params, const TensorSpec& yhat, const TensorSpec& y,
-                   const TensorSpec& sigma, const TensorSpec& lambda) {
+                   const TensorSpec& sigma, const TensorSpec& lambda, const TensorSpec& floor) {
   expect_rank(op, "yhat", yhat, DType::f32, 2);
   expect_rank(op, "y", y, DType::f32, 2);
   expect_extent(op, "yhat rows (tasks x samples)", yhat.shape[0], y.shape[0] * params.samples);
   expect_extent(op, "y pairs", y.shape[1], yhat.shape[1]);
   expect_spec(op, "sigma", sigma, f32({y.shape[0]}));
   expect_spec(op, "lambda", lambda, f32({1}));
+  if (params.kind == TaskLossKind::profiled) expect_spec(op, "floor", floor, f32({1}));
 }
 
 }  // namespace
@@ -23,24 +24,22 @@ void expect_common(std::string_view op, const TaskLossParams& params, const Tens
 TaskLossDims task_loss_dims(const Shape& yhat, const Shape& y) { return {y[0], y[1], yhat[0] / y[0]}; }
 
 Specs TaskLossOp::infer(const Specs& inputs) const {
-  expect_common(type(), params_, inputs[0], inputs[1], inputs[2], inputs[4]);
+  expect_common(type(), params_, inputs[0], inputs[1], inputs[2], inputs[4], inputs[5]);
   const TensorSpec per_row = f32({inputs[0].shape[0]});
   if (inputs[3].present()) expect_spec(type(), "length", inputs[3], per_row);
-  if (params_.kind == TaskLossKind::profiled && !(params_.floor > 0)) {
-    throw ShapeError(fmt::format("[{}] floor: expected a positive number, got {}", type(), params_.floor));
-  }
   return {f32({1}), per_row};
 }
 
 void TaskLossOp::gradient(GradientContext& g) const {
   if (!g.grad(0).present()) return;
   g.emit("backward", std::make_shared<TaskLossBackwardOp>(params_),
-         {g.grad(0), g.input(0), g.input(1), g.input(2), g.input(4), g.output(1)}, {0, 3});
+         {g.grad(0), g.input(0), g.input(1), g.input(2), g.input(4), g.input(5), g.output(1)}, {0, 3});
 }
 
 void TaskLossOp::run_cpu(const RunContext& c) const {
   cpu::task_loss_forward(task_loss_dims(c.in_shape(0), c.in_shape(1)), params_, c.in<float>(0), c.in<float>(1),
-                         c.in<float>(2), c.in<float>(3), c.in<float>(4), c.out<float>(0), c.out<float>(1));
+                         c.in<float>(2), c.in<float>(3), c.in<float>(4), c.in<float>(5), c.out<float>(0),
+                         c.out<float>(1));
 }
 
 Work TaskLossOp::work(const Specs& in, const Specs& /*out*/) const {
@@ -50,16 +49,16 @@ Work TaskLossOp::work(const Specs& in, const Specs& /*out*/) const {
 
 Specs TaskLossBackwardOp::infer(const Specs& inputs) const {
   expect_spec(type(), "dloss", inputs[0], f32({1}));
-  expect_common(type(), params_, inputs[1], inputs[2], inputs[3], inputs[4]);
+  expect_common(type(), params_, inputs[1], inputs[2], inputs[3], inputs[4], inputs[5]);
   const TensorSpec per_row = f32({inputs[1].shape[0]});
-  expect_spec(type(), "error", inputs[5], per_row);
+  expect_spec(type(), "error", inputs[6], per_row);
   return {inputs[1], per_row};
 }
 
 void TaskLossBackwardOp::run_cpu(const RunContext& c) const {
   cpu::task_loss_backward(task_loss_dims(c.in_shape(1), c.in_shape(2)), params_, c.in<float>(0), c.in<float>(1),
-                          c.in<float>(2), c.in<float>(3), c.in<float>(4), c.in<float>(5), c.out<float>(0),
-                          c.out<float>(1));
+                          c.in<float>(2), c.in<float>(3), c.in<float>(4), c.in<float>(5), c.in<float>(6),
+                          c.out<float>(0), c.out<float>(1));
 }
 
 Work TaskLossBackwardOp::work(const Specs& in, const Specs& /*out*/) const {
@@ -68,9 +67,9 @@ Work TaskLossBackwardOp::work(const Specs& in, const Specs& /*out*/) const {
 }
 
 TaskLoss task_loss(Graph& graph, const std::string& name, TensorId yhat, TensorId y, TensorId sigma, TensorId length,
-                   TensorId lambda, TaskLossParams params) {
+                   TensorId lambda, TensorId floor, TaskLossParams params) {
   const std::vector<TensorId> outputs =
-      graph.apply(name, std::make_shared<TaskLossOp>(params), {yhat, y, sigma, length, lambda});
+      graph.apply(name, std::make_shared<TaskLossOp>(params), {yhat, y, sigma, length, lambda, floor});
   return {outputs[0], outputs[1]};
 }
 

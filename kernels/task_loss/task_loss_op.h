@@ -7,8 +7,8 @@
 
 namespace roap {
 
-/// Inputs yhat [T, B], y [T, B], sigma [T], optional length [T], lambda [1]; outputs loss [1], error [T]. Only the loss
-/// is differentiable, with respect to yhat and length.
+/// Inputs yhat [T S, B], y [T, B], sigma [T], optional length [T S], lambda [1], floor [1] (absent with the gaussian
+/// loss); outputs loss [1], error [T S]. Only the loss is differentiable, with respect to yhat and length.
 class TaskLossOp : public Op {
  public:
   explicit TaskLossOp(TaskLossParams params) : params_(params) {}
@@ -23,7 +23,7 @@ class TaskLossOp : public Op {
   TaskLossParams params_;
 };
 
-/// Inputs dloss [1], yhat, y, sigma, lambda, error; outputs dyhat [T, B], dlength [T].
+/// Inputs dloss [1], yhat, y, sigma, lambda, floor, error; outputs dyhat [T S, B], dlength [T S].
 class TaskLossBackwardOp : public Op {
  public:
   explicit TaskLossBackwardOp(TaskLossParams params) : params_(params) {}
@@ -45,8 +45,8 @@ struct TaskLoss {
   TensorId error;  ///< [T S], mean squared error of each sample in units of its task's variance
 };
 
-/// Appends the loss; `length` may be absent.
+/// Appends the loss; `length` may be absent, and `floor` with the gaussian loss.
 TaskLoss task_loss(Graph& graph, const std::string& name, TensorId yhat, TensorId y, TensorId sigma, TensorId length,
-                   TensorId lambda, TaskLossParams params);
+                   TensorId lambda, TensorId floor, TaskLossParams params);
 
 }  // namespace roap

@@ -104,7 +104,7 @@ def recompute(trace, dtype, memory_format=torch.contiguous_format, reverse=False
     z = reference.gumbel_softmax(logits.repeat_interleave(samples, 0), noise, trace.number("sharpness"), sketch.groups,
                                  bool(trace.setting("train.straight_through", False)))
     yhat, length = sketch.execute(z, symbols), sketch.length(z)
-    floor = float(trace.setting("train.loss_floor", 1.0))
+    floor = trace.number("loss_floor")
     loss = reference.task_loss(trace.setting("train.loss"), yhat, y, sigma, length, trace.number("lambda"), floor)
     loss.backward()
     outputs = {"symbols": symbols[order], "logits": logits, "z": z, "yhat": yhat[:, order], "length": length,

@@ -67,8 +67,10 @@ void check_loss(const std::string& name, TaskLossKind kind, std::int64_t samples
   const TensorId y = run.input("y");
   const TensorId sigma = run.input("sigma");
   const TensorId length = run.input("length");
-  const TaskLossParams params{.kind = kind, .floor = file.values("floor")[0], .samples = samples};
-  run.output(task_loss(run.graph(), "loss", yhat, y, sigma, length, run.input("lambda"), params).loss, "loss");
+  const TaskLossParams params{.kind = kind, .samples = samples};
+  run.output(
+      task_loss(run.graph(), "loss", yhat, y, sigma, length, run.input("lambda"), run.input("floor"), params).loss,
+      "loss");
   run.append_gradients();
   run.run_and_compare();
 }
