@@ -1,11 +1,14 @@
 #include "engine/device.h"
 
-#include <fmt/format.h>
 #include <omp.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
-#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "engine/backend.h"
 
 namespace roap {
 
@@ -13,6 +16,8 @@ std::size_t element_size(DeviceKind device, DType dtype) {
   switch (dtype) {
     case DType::f32:
       return device == DeviceKind::reference_f64 ? 8 : 4;
+    case DType::bf16:
+      return device == DeviceKind::cuda ? 2 : element_size(device, DType::f32);
     case DType::i32:
     case DType::u32:
       return 4;
@@ -24,51 +29,87 @@ std::size_t element_size(DeviceKind device, DType dtype) {
   return 0;
 }
 
-DeviceBuffer::DeviceBuffer(std::size_t bytes) : size_(bytes) {
-  // Anonymous pages are zero and take memory only once they are touched: a plan can be printed without paying for it.
-  void* pages =
-      mmap(nullptr, std::max<std::size_t>(bytes, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (pages == MAP_FAILED) {
-    throw DeviceError(fmt::format("cannot allocate {:.1f} MiB on the cpu: use fewer pairs per step or a smaller model",
-                                  static_cast<double>(bytes) / (1 << 20)));
-  }
-  data_ = {static_cast<std::byte*>(pages), Unmap{std::max<std::size_t>(bytes, 1)}};
+DeviceBuffer::DeviceBuffer(DeviceKind device, std::size_t bytes)
+    : device_(device), data_(backend_of(device).allocate(bytes)), size_(bytes) {}
+
+DeviceBuffer::~DeviceBuffer() {
+  if (data_ != nullptr) backend_of(device_).release(data_, size_);
 }
 
-void DeviceBuffer::Unmap::operator()(std::byte* data) const { munmap(data, bytes); }
+void DeviceBuffer::swap(DeviceBuffer& other) noexcept {
+  std::swap(device_, other.device_);
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+}
+
+std::uint16_t to_bf16(float x) {
+  const auto bits = std::bit_cast<std::uint32_t>(x);
+  constexpr std::uint32_t kQuiet = 0x0040;
+  if (std::isnan(x)) return static_cast<std::uint16_t>((bits >> 16) | kQuiet);
+  const std::uint32_t half = 0x7fff + ((bits >> 16) & 1);  // round to nearest, ties to even
+  return static_cast<std::uint16_t>((bits + half) >> 16);
+}
+
+float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
 
 namespace {
 
-template <class T>
-void write_as(DeviceKind device, void* destination, std::span<const T> values) {
-  if (device == DeviceKind::reference_f64) {
-    std::copy(values.begin(), values.end(), static_cast<double*>(destination));
-  } else {
-    std::transform(values.begin(), values.end(), static_cast<float*>(destination),
-                   [](T x) { return static_cast<float>(x); });
-  }
+/// Calls use(a value-initialised element of what the device stores for a tensor of that type).
+template <class Use>
+void with_storage(DeviceKind device, DType dtype, Use&& use) {
+  if (device == DeviceKind::reference_f64) return use(double{});
+  if (device == DeviceKind::cuda && dtype == DType::bf16) return use(std::uint16_t{});
+  use(float{});
+}
+
+template <class Stored, class T>
+Stored store_as(T x) {
+  if constexpr (std::is_same_v<Stored, std::uint16_t>) return to_bf16(static_cast<float>(x));
+  return static_cast<Stored>(x);
+}
+
+template <class T, class Stored>
+T load_as(Stored x) {
+  if constexpr (std::is_same_v<Stored, std::uint16_t>) return static_cast<T>(from_bf16(x));
+  return static_cast<T>(x);
 }
 
 template <class T>
-void read_as(DeviceKind device, const void* source, std::span<T> values) {
-  if (device == DeviceKind::reference_f64) {
-    const auto* data = static_cast<const double*>(source);
-    std::transform(data, data + values.size(), values.begin(), [](double x) { return static_cast<T>(x); });
-  } else {
-    const auto* data = static_cast<const float*>(source);
-    std::copy(data, data + values.size(), values.begin());
-  }
+void write_as(DeviceKind device, DType dtype, void* destination, std::span<const T> values) {
+  with_storage(device, dtype, [&]<class Stored>(Stored /*element*/) {
+    if constexpr (std::is_same_v<Stored, T>)
+      return backend_of(device).upload(destination, values.data(), values.size_bytes());
+    std::vector<Stored> stored(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) stored[i] = store_as<Stored>(values[i]);
+    backend_of(device).upload(destination, stored.data(), stored.size() * sizeof(Stored));
+  });
 }
+
+template <class T>
+void read_as(DeviceKind device, DType dtype, const void* source, std::span<T> values) {
+  with_storage(device, dtype, [&]<class Stored>(Stored /*element*/) {
+    if constexpr (std::is_same_v<Stored, T>)
+      return backend_of(device).download(values.data(), source, values.size_bytes());
+    std::vector<Stored> stored(values.size());
+    backend_of(device).download(stored.data(), source, stored.size() * sizeof(Stored));
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = load_as<T>(stored[i]);
+  });
+}
+
 }  // namespace
 
-void write_reals(DeviceKind device, void* destination, std::span<const float> values) {
-  write_as(device, destination, values);
+void write_reals(DeviceKind device, DType dtype, void* destination, std::span<const float> values) {
+  write_as(device, dtype, destination, values);
 }
-void write_reals(DeviceKind device, void* destination, std::span<const double> values) {
-  write_as(device, destination, values);
+void write_reals(DeviceKind device, DType dtype, void* destination, std::span<const double> values) {
+  write_as(device, dtype, destination, values);
 }
-void read_reals(DeviceKind device, const void* source, std::span<float> values) { read_as(device, source, values); }
-void read_reals(DeviceKind device, const void* source, std::span<double> values) { read_as(device, source, values); }
+void read_reals(DeviceKind device, DType dtype, const void* source, std::span<float> values) {
+  read_as(device, dtype, source, values);
+}
+void read_reals(DeviceKind device, DType dtype, const void* source, std::span<double> values) {
+  read_as(device, dtype, source, values);
+}
 
 int set_threads(int threads) {
   omp_set_num_threads(threads > 0 ? threads : omp_get_num_procs());

@@ -1,41 +1,47 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <span>
-#include <string>
-#include <vector>
 
 #include "engine/op.h"
 #include "engine/tensor.h"
 
 namespace roap {
 
-/// Bytes of one element on the device (an f32 takes 8 on the double-precision reference).
+/// Bytes of one element on the device (an f32 takes 8 on the double-precision reference, a bf16 is one only on CUDA).
 std::size_t element_size(DeviceKind device, DType dtype);
 
-/// Page-aligned zero-filled memory of a device. Throws DeviceError when there is too little.
+/// Zero-filled memory of a device. Throws DeviceError when there is too little.
 class DeviceBuffer {
  public:
   DeviceBuffer() = default;
-  explicit DeviceBuffer(std::size_t bytes);
-  [[nodiscard]] std::byte* data() const { return data_.get(); }
+  DeviceBuffer(DeviceKind device, std::size_t bytes);
+  DeviceBuffer(DeviceBuffer&& other) noexcept { swap(other); }
+  DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~DeviceBuffer();
+  [[nodiscard]] std::byte* data() const { return data_; }
   [[nodiscard]] std::size_t size() const { return size_; }
 
  private:
-  struct Unmap {
-    std::size_t bytes;
-    void operator()(std::byte* data) const;
-  };
-  std::unique_ptr<std::byte, Unmap> data_;
+  void swap(DeviceBuffer& other) noexcept;
+  DeviceKind device_ = DeviceKind::cpu;
+  std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };
 
-/// Copies host values to `count` elements of an f32 tensor on the device, and back, converting where it stores doubles.
-void write_reals(DeviceKind device, void* destination, std::span<const float> values);
-void write_reals(DeviceKind device, void* destination, std::span<const double> values);
-void read_reals(DeviceKind device, const void* source, std::span<float> values);
-void read_reals(DeviceKind device, const void* source, std::span<double> values);
+/// Copies host values to elements of a tensor of type f32 or bf16 on the device, and back, converting to what the
+/// device stores for it.
+void write_reals(DeviceKind device, DType dtype, void* destination, std::span<const float> values);
+void write_reals(DeviceKind device, DType dtype, void* destination, std::span<const double> values);
+void read_reals(DeviceKind device, DType dtype, const void* source, std::span<float> values);
+void read_reals(DeviceKind device, DType dtype, const void* source, std::span<double> values);
+
+/// The float nearest to x among those with 8 significant bits, as bits (ties to even), and back.
+std::uint16_t to_bf16(float x);
+float from_bf16(std::uint16_t bits);
 
 /// Number of OpenMP threads of this process; 0 sets all cores. Returns the number in use.
 int set_threads(int threads);

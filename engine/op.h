@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/tensor.h"
+#include "kernels/common/cuda_stream.h"
 
 namespace roap {
 
@@ -13,11 +14,14 @@ class GradientContext;
 
 /// Where a graph runs. The references are plain loops that define every operator; they are registered by the tests
 /// only.
-enum class DeviceKind { cpu, reference_f32, reference_f64 };
+enum class DeviceKind { cpu, cuda, reference_f32, reference_f64 };
 
 std::string_view to_string(DeviceKind device);
 
 using Specs = std::vector<TensorSpec>;
+
+/// Every tensor and workspace starts at a multiple of so many bytes.
+inline constexpr std::size_t kArenaAlignment = 256;
 
 /// What a node keeps between runs on one executor, for example oneDNN primitives. Made once, before the first run.
 class OpState {
@@ -40,8 +44,8 @@ class WorkspaceState : public OpState {
   std::size_t bytes_;
 };
 
-/// Pointers of one node for one run. T is the storage type on the device: float (cpu, reference_f32) or double
-/// (reference_f64) for f32 tensors. An absent input or output is a null pointer.
+/// Pointers of one node for one run. T is the storage type on the device: float (cpu, cuda, reference_f32) or double
+/// (reference_f64) for f32 tensors; what a bf16 tensor is, DType says. An absent input or output is a null pointer.
 class RunContext {
  public:
   RunContext(Specs input_specs, Specs output_specs)
@@ -61,7 +65,11 @@ class RunContext {
   [[nodiscard]] const Specs& output_specs() const { return output_specs_; }
   [[nodiscard]] const Shape& in_shape(std::size_t i) const { return input_specs_[i].shape; }
   [[nodiscard]] const Shape& out_shape(std::size_t i) const { return output_specs_[i].shape; }
-  /// 64-byte aligned scratch memory of OpState::workspace_bytes().
+  [[nodiscard]] DType in_dtype(std::size_t i) const { return input_specs_[i].dtype; }
+  [[nodiscard]] DType out_dtype(std::size_t i) const { return output_specs_[i].dtype; }
+  /// Where a CUDA kernel is launched.
+  [[nodiscard]] cuda::Stream stream() const { return stream_; }
+  /// Scratch memory of OpState::workspace_bytes(), aligned to kArenaAlignment.
   template <class T = std::byte>
   [[nodiscard]] T* workspace() const {
     return static_cast<T*>(workspace_);
@@ -78,6 +86,7 @@ class RunContext {
   std::vector<void*> outputs_;
   std::vector<bool> accumulate_;
   void* workspace_ = nullptr;
+  cuda::Stream stream_ = nullptr;
   std::unique_ptr<OpState> state_;
 };
 
@@ -110,6 +119,19 @@ class Op {
   virtual void run_cpu(const RunContext& context) const = 0;
   [[nodiscard]] virtual Work work(const Specs& inputs, const Specs& outputs) const { return {}; }
 };
+
+/// How nodes of one Op::type() run on CUDA. Each operator's folder registers its own (OP_cuda_op.cpp), so that a
+/// program without CUDA needs none of it.
+struct CudaImplementation {
+  using Run = void (*)(const Op& op, const RunContext& context);
+  using Prepare = std::unique_ptr<OpState> (*)(const Op& op, const Specs& inputs, const Specs& outputs);
+  Run run = nullptr;
+  Prepare prepare = nullptr;  ///< like Op::prepare; null: nothing to keep
+};
+
+void register_cuda(std::string_view type, CudaImplementation implementation);
+/// Null where none is registered.
+const CudaImplementation* find_cuda(std::string_view type);
 
 /// The definition of an operator: plain loops in float and double. Tests register one for every Op::type().
 struct Reference {

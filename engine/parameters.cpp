@@ -71,7 +71,7 @@ void ParameterStore::allocate() {
   arenas_.clear();
   for (int arena = 0; arena < kArenas; ++arena) {
     const std::int64_t count = static_cast<Arena>(arena) == Arena::buffers ? buffer_count_ : weight_count_;
-    arenas_.emplace_back(static_cast<std::size_t>(count) * element_size(device_, DType::f32));
+    arenas_.emplace_back(device_, static_cast<std::size_t>(count) * element_size(device_, DType::f32));
   }
 }
 
@@ -118,19 +118,19 @@ void* ParameterStore::data(const Slot& slot) const {
 
 std::vector<float> ParameterStore::read(const Slot& slot) const {
   std::vector<float> values(static_cast<std::size_t>(slot.shape.count()));
-  read_reals(device_, data(slot), values);
+  read_reals(device_, DType::f32, data(slot), std::span<float>(values));
   return values;
 }
 
 std::vector<double> ParameterStore::read_f64(const Slot& slot) const {
   std::vector<double> values(static_cast<std::size_t>(slot.shape.count()));
-  read_reals(device_, data(slot), values);
+  read_reals(device_, DType::f32, data(slot), std::span<double>(values));
   return values;
 }
 
 void ParameterStore::write(const Slot& slot, std::span<const float> values) {
   expect_extent("weights", "number of values", static_cast<std::int64_t>(values.size()), slot.shape.count());
-  write_reals(device_, data(slot), values);
+  write_reals(device_, DType::f32, data(slot), values);
 }
 
 std::size_t ParameterStore::bytes() const {

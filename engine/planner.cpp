@@ -11,9 +11,7 @@ namespace roap {
 
 namespace {
 
-constexpr std::size_t kAlignment = 64;
-
-std::size_t align(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+std::size_t align(std::size_t bytes) { return (bytes + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment; }
 
 std::vector<MemoryPlan::Block> tensor_lifetimes(const Graph& graph, DeviceKind device) {
   const int last = static_cast<int>(graph.nodes().size());
@@ -91,14 +89,26 @@ MemoryPlan plan_memory(const Graph& graph, DeviceKind device, const std::vector<
   return plan;
 }
 
-std::string MemoryPlan::text(std::size_t rows) const {
-  std::vector<const Block*> blocks;
-  for (const auto* list : {&tensors, &workspaces}) {
-    for (const Block& block : *list) {
+namespace {
+
+/// Blocks of the arena, largest first.
+std::vector<const MemoryPlan::Block*> blocks_by_size(const MemoryPlan& plan) {
+  std::vector<const MemoryPlan::Block*> blocks;
+  for (const auto* list : {&plan.tensors, &plan.workspaces}) {
+    for (const MemoryPlan::Block& block : *list) {
       if (block.bytes > 0) blocks.push_back(&block);
     }
   }
   std::stable_sort(blocks.begin(), blocks.end(), [](const auto* a, const auto* b) { return a->bytes > b->bytes; });
+  return blocks;
+}
+
+}  // namespace
+
+const MemoryPlan::Block& MemoryPlan::largest_block() const { return *blocks_by_size(*this).at(0); }
+
+std::string MemoryPlan::text(std::size_t rows) const {
+  const std::vector<const Block*> blocks = blocks_by_size(*this);
   constexpr double kMiB = 1 << 20;
   std::string text =
       fmt::format("arena {:.1f} MiB for {} blocks ({:.1f} MiB without sharing)\n",

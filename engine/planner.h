@@ -20,6 +20,7 @@ struct MemoryPlan {
   std::size_t arena_bytes = 0;
   std::size_t unshared_bytes = 0;  ///< what the arena would take if nothing shared memory
 
+  [[nodiscard]] const Block& largest_block() const;
   /// Table of all blocks, largest first, with the node that made each.
   [[nodiscard]] std::string text(std::size_t rows = 40) const;
 };

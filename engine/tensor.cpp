@@ -11,6 +11,8 @@ std::string_view to_string(DType dtype) {
       return "none";
     case DType::f32:
       return "f32";
+    case DType::bf16:
+      return "bf16";
     case DType::i32:
       return "i32";
     case DType::u32:

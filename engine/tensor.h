@@ -12,8 +12,8 @@
 namespace roap {
 
 /// Element types of graph tensors. `f32` means "real number": the double-precision reference device stores it as
-/// double.
-enum class DType : std::uint8_t { none, f32, i32, u32, u8 };
+/// double. `bf16` is a real number that CUDA stores in 16 bits; the other devices store it like f32.
+enum class DType : std::uint8_t { none, f32, bf16, i32, u32, u8 };
 
 std::string_view to_string(DType dtype);
 
@@ -45,7 +45,10 @@ struct TensorSpec {
   bool operator==(const TensorSpec&) const = default;
 };
 
+inline bool is_real(DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; }
+
 inline TensorSpec f32(Shape shape) { return {DType::f32, shape}; }
+inline TensorSpec bf16(Shape shape) { return {DType::bf16, shape}; }
 inline TensorSpec i32(Shape shape) { return {DType::i32, shape}; }
 inline TensorSpec u32(Shape shape) { return {DType::u32, shape}; }
 inline TensorSpec u8(Shape shape) { return {DType::u8, shape}; }

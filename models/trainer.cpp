@@ -39,13 +39,11 @@ ImageBatchParams image_params(const Config& config, const ProblemShape& problem)
 
 Trainer::Trainer(Model& model, const PairSource& source, Options options)
     : model_(model), source_(source), options_(options), graph_(model.store()) {
-  const Config::Train& train = model.config().train;
   total_steps_ = static_cast<std::uint64_t>(roap::total_steps(model.config()));
-  image_index_.resize(static_cast<std::size_t>(train.pairs_per_step * source.symbols()));
-  y_.resize(static_cast<std::size_t>(train.pairs_per_step * source.tasks()));
   build();
   executor_ = std::make_unique<Executor>(graph_, PlanOptions{!options.keep_everything, 0});
   executor_->bind(t_.images, source.images().pixels);
+  pairs_->bind(*executor_);
   executor_->write(t_.sigma, source.sigma());
 }
 
@@ -53,11 +51,9 @@ void Trainer::build() {
   const Config& config = model_.config();
   const ProblemShape& problem = model_.problem();
   const int pairs = static_cast<int>(config.train.pairs_per_step);
-  const int images = pairs * problem.symbols;
   t_.images = graph_.external("images", u8({source_.images().count, problem.height, problem.width, problem.channels}));
-  t_.image_index = graph_.input("image_index", i32({images}));
+  t_.pair_key = graph_.input("pair_key", u32({4}));
   t_.augmentation_key = graph_.input("augmentation_key", u32({4}));
-  t_.y = graph_.input("y", f32({problem.tasks, pairs}));
   t_.sigma = graph_.input("sigma", f32({problem.tasks}));
   t_.sharpness = graph_.input("sharpness", f32({1}));
   t_.gumbel_key = graph_.input("gumbel_key", u32({4}));
@@ -65,8 +61,10 @@ void Trainer::build() {
   t_.loss_floor = graph_.input("loss_floor", f32({1}));
   t_.rates = graph_.input("rates", f32({2}));
 
+  pairs_ = source_.stream(graph_, t_.pair_key, pairs);
+  t_.y = graph_.keep(pairs_->y());
   const TensorId key = config.data.augment ? t_.augmentation_key : TensorId{};
-  t_.pixels = image_batch(graph_, "batch", t_.images, t_.image_index, key, image_params(config, problem));
+  t_.pixels = image_batch(graph_, "batch", t_.images, pairs_->image_index(), key, image_params(config, problem));
   const GrounderConfig grounder_config{config.model.grounder, config.model.stem,
                                        static_cast<int>(config.model.grounder_width)};
   const Grounder grounder = build_grounder(graph_, grounder_config, t_.pixels, true);
@@ -131,15 +129,14 @@ Trainer::Schedule Trainer::schedule(std::uint64_t step) const {
 
 void Trainer::write_inputs() {
   const std::uint64_t step = state_.step;
-  source_.draw(key(RandomStream::training_pairs, step), static_cast<int>(model_.config().train.pairs_per_step),
-               image_index_, y_);
+  const RandomKey pair_key = key(RandomStream::training_pairs, step);
+  pairs_->before_run(*executor_, pair_key);
   const Schedule now = schedule(step);
   const auto scalar = [&](TensorId tensor, double value) {
     const float x = static_cast<float>(value);
     executor_->write(tensor, std::span<const float>(&x, 1));
   };
-  executor_->write(t_.image_index, std::span<const std::int32_t>(image_index_));
-  executor_->write(t_.y, std::span<const float>(y_));
+  executor_->write(t_.pair_key, std::span<const std::uint32_t>(words(pair_key)));
   executor_->write(t_.gumbel_key, std::span<const std::uint32_t>(words(gumbel_key(step))));
   executor_->write(t_.augmentation_key, std::span<const std::uint32_t>(words(key(RandomStream::augmentation, step))));
   scalar(t_.sharpness, now.sharpness);

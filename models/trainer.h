@@ -57,7 +57,7 @@ class Trainer {
   [[nodiscard]] Schedule schedule(std::uint64_t step) const;
   /// Names of the step's tensors in graph().
   struct Tensors {
-    TensorId images, image_index, augmentation_key, pixels, y, sigma, sharpness, gumbel_key, lambda, loss_floor, rates;
+    TensorId images, pair_key, augmentation_key, pixels, y, sigma, sharpness, gumbel_key, lambda, loss_floor, rates;
     TensorId symbols, logits, z, yhat, length, loss, loss_gradient, error, guard;
   };
   [[nodiscard]] const Tensors& tensors() const { return t_; }
@@ -80,8 +80,7 @@ class Trainer {
   std::size_t first_update_node_ = 0;
   std::uint64_t total_steps_ = 0;
   TrainerState state_;
-  std::vector<std::int32_t> image_index_;
-  std::vector<float> y_;
+  std::unique_ptr<PairStream> pairs_;
 };
 
 }  // namespace roap

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/common/error.h"
+#include "kernels/pair_batch/pair_batch_op.h"
 
 namespace roap {
 
@@ -12,13 +13,46 @@ namespace {
 
 constexpr int kLevels = search::kLevels;
 
+/// The formulas' values, shared by both splits.
+struct Targets {
+  int tasks = 0;
+  std::vector<float> tables;  ///< [T, kLevels^V], see FormulaPool::value_table
+  std::vector<float> sigma;   ///< [T]
+};
+
+/// What the draws of a split are made from: images by class and the tables.
+struct DrawData {
+  std::vector<std::int32_t> class_begin{0};  ///< [kLevels + 1]
+  std::vector<std::int32_t> class_images;    ///< images of class 0, then of class 1, ...
+  std::shared_ptr<const Targets> targets;
+};
+
+/// Draws inside the graph.
+class GraphStream : public PairStream {
+ public:
+  struct Tensors {
+    TensorId class_begin, class_images, tables, image_index, y;
+  };
+  GraphStream(const Tensors& tensors, std::shared_ptr<const DrawData> data)
+      : PairStream(tensors.image_index, tensors.y), tensors_(tensors), data_(std::move(data)) {}
+
+  void bind(Executor& executor) const override {
+    executor.bind(tensors_.class_begin, std::span<const std::int32_t>(data_->class_begin));
+    executor.bind(tensors_.class_images, std::span<const std::int32_t>(data_->class_images));
+    executor.bind(tensors_.tables, std::span<const float>(data_->targets->tables));
+  }
+
+ private:
+  Tensors tensors_;
+  std::shared_ptr<const DrawData> data_;
+};
+
 /// Draws symbols uniformly, an image of each symbol's class uniformly, and y from the tasks' tables.
 class BenchmarkSource : public PairSource {
  public:
   BenchmarkSource(const BenchmarkImages& images, LabelledSplit split, const char* name, int symbols,
-                  std::shared_ptr<const std::vector<std::vector<float>>> tables,
-                  std::shared_ptr<const std::vector<float>> sigma)
-      : pixels_(std::move(split.pixels)), symbols_(symbols), tables_(std::move(tables)), sigma_(std::move(sigma)) {
+                  std::shared_ptr<const Targets> targets)
+      : pixels_(std::move(split.pixels)), symbols_(symbols) {
     images_ = {static_cast<int>(split.labels.size()),
                images.height,
                images.width,
@@ -26,45 +60,52 @@ class BenchmarkSource : public PairSource {
                pixels_,
                images.scale,
                images.shift};
-    for (std::size_t i = 0; i < split.labels.size(); ++i)
-      by_class_[split.labels[i]].push_back(static_cast<std::int32_t>(i));
+    DrawData data;
+    data.targets = std::move(targets);
     for (int label = 0; label < kLevels; ++label) {
-      if (by_class_[static_cast<std::size_t>(label)].empty()) {
+      for (std::size_t i = 0; i < split.labels.size(); ++i) {
+        if (split.labels[i] == label) data.class_images.push_back(static_cast<std::int32_t>(i));
+      }
+      data.class_begin.push_back(static_cast<std::int32_t>(data.class_images.size()));
+      if (data.class_begin[static_cast<std::size_t>(label)] == data.class_begin.back()) {
         throw DataError(
             fmt::format("the {} images hold none with label {}: every one of the ten classes is needed", name, label));
       }
     }
+    data_ = std::make_shared<DrawData>(std::move(data));
   }
 
-  [[nodiscard]] int tasks() const override { return static_cast<int>(tables_->size()); }
+  [[nodiscard]] int tasks() const override { return data_->targets->tasks; }
   [[nodiscard]] int symbols() const override { return symbols_; }
   [[nodiscard]] const ImageSet& images() const override { return images_; }
-  [[nodiscard]] std::span<const float> sigma() const override { return *sigma_; }
+  [[nodiscard]] std::span<const float> sigma() const override { return data_->targets->sigma; }
 
   void draw(const RandomKey& key, int pairs, std::span<std::int32_t> image_index, std::span<float> y) const override {
-    for (int b = 0; b < pairs; ++b) {
-      std::size_t row = 0;
-      for (int j = 0; j < symbols_; ++j) {
-        const std::size_t position = static_cast<std::size_t>(b * symbols_ + j);
-        const Philox4 bits = philox(key, position);
-        const std::uint32_t label = bounded(bits.x[0], kLevels);
-        const auto& candidates = by_class_[label];
-        image_index[position] = candidates[bounded(bits.x[1], static_cast<std::uint32_t>(candidates.size()))];
-        row = row * kLevels + label;
-      }
-      for (std::size_t t = 0; t < tables_->size(); ++t) {
-        y[t * static_cast<std::size_t>(pairs) + static_cast<std::size_t>(b)] = (*tables_)[t][row];
-      }
-    }
+    const std::array<std::uint32_t, 4> words{key.seed_low, key.seed_high, key.stream, key.step};
+    cpu::pair_batch({tasks(), pairs, symbols_, kLevels}, words.data(), data_->class_begin.data(),
+                    data_->class_images.data(), data_->targets->tables.data(), image_index.data(), y.data());
+  }
+
+  [[nodiscard]] std::unique_ptr<PairStream> stream(Graph& graph, TensorId key, int pairs) const override {
+    GraphStream::Tensors t;
+    const auto images = static_cast<std::int64_t>(data_->class_images.size());
+    const auto values = static_cast<std::int64_t>(data_->targets->tables.size());
+    t.class_begin = graph.external("pairs.class_begin", i32({kLevels + 1}));
+    t.class_images = graph.external("pairs.class_images", i32({images}));
+    t.tables = graph.external("pairs.tables", f32({tasks(), values / tasks()}));
+    const std::vector<TensorId> drawn =
+        graph.apply("pairs", std::make_shared<PairBatchOp>(PairBatchParams{pairs, symbols_}),
+                    {key, t.class_begin, t.class_images, t.tables});
+    t.image_index = drawn[0];
+    t.y = drawn[1];
+    return std::make_unique<GraphStream>(t, data_);
   }
 
  private:
   std::vector<std::uint8_t> pixels_;
   int symbols_;
-  std::shared_ptr<const std::vector<std::vector<float>>> tables_;
-  std::shared_ptr<const std::vector<float>> sigma_;
   ImageSet images_;
-  std::array<std::vector<std::int32_t>, kLevels> by_class_;
+  std::shared_ptr<const DrawData> data_;
 };
 
 float deviation(const std::vector<float>& table) {
@@ -79,22 +120,22 @@ float deviation(const std::vector<float>& table) {
 }  // namespace
 
 Benchmark make_benchmark(BenchmarkImages images, const search::FormulaPool& pool, int count, std::uint64_t seed) {
-  auto tables = std::make_shared<std::vector<std::vector<float>>>();
-  auto sigma = std::make_shared<std::vector<float>>();
+  auto targets = std::make_shared<Targets>();
+  targets->tasks = count;
   std::vector<Gold::Task> tasks;
   for (const std::size_t index : pool.draw_tasks(static_cast<std::size_t>(count), seed)) {
     const search::Formula& formula = pool.formula(index);
-    tables->push_back(pool.value_table(index));
-    sigma->push_back(deviation(tables->back()));
-    tasks.push_back({formula.expression, formula.polynomial, formula.operators, tables->back()});
+    std::vector<float> table = pool.value_table(index);
+    targets->tables.insert(targets->tables.end(), table.begin(), table.end());
+    targets->sigma.push_back(deviation(table));
+    tasks.push_back({formula.expression, formula.polynomial, formula.operators, std::move(table)});
   }
   Benchmark benchmark;
   benchmark.gold = std::make_unique<Gold>(std::move(tasks), images.train.labels, images.test.labels, pool.variables());
   LabelledSplit train = std::move(images.train);
   LabelledSplit test = std::move(images.test);
-  benchmark.train =
-      std::make_unique<BenchmarkSource>(images, std::move(train), "training", pool.variables(), tables, sigma);
-  benchmark.test = std::make_unique<BenchmarkSource>(images, std::move(test), "test", pool.variables(), tables, sigma);
+  benchmark.train = std::make_unique<BenchmarkSource>(images, std::move(train), "training", pool.variables(), targets);
+  benchmark.test = std::make_unique<BenchmarkSource>(images, std::move(test), "test", pool.variables(), targets);
   return benchmark;
 }
 

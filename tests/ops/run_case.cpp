@@ -130,8 +130,8 @@ void CaseRun::append_gradient(const std::vector<std::vector<TensorId>>& outputs)
 void CaseRun::write(const Tensor& tensor, TensorId id) {
   switch (tensor.spec.dtype) {
     case DType::f32:
-      if (store_.device() == DeviceKind::reference_f64) return executor_->write_f64(id, tensor.values);
-      return executor_->write(id, std::span<const float>(convert<float>(tensor.values)));
+    case DType::bf16:
+      return executor_->write_f64(id, tensor.values);
     case DType::i32:
       return executor_->write(id, std::span<const std::int32_t>(convert<std::int32_t>(tensor.values)));
     case DType::u32:
@@ -146,6 +146,7 @@ void CaseRun::write(const Tensor& tensor, TensorId id) {
 std::vector<double> CaseRun::read(TensorId id) const {
   switch (graph_.spec(id).dtype) {
     case DType::f32:
+    case DType::bf16:
       return executor_->read_f64(id);
     case DType::u8: {
       const auto values = executor_->read_u8(id);
@@ -159,8 +160,8 @@ std::vector<double> CaseRun::read(TensorId id) const {
 }
 
 void CaseRun::run() {
-  constexpr int kPoison = 0xff;  // NaN as float and double
-  std::memset(executor_->arena().data(), kPoison, executor_->arena().size());
+  constexpr std::byte kPoison{0xff};  // NaN as float, bf16 and double
+  executor_->fill_arena(kPoison);
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     if (input_ids_[i].present()) write(inputs_[i], input_ids_[i]);
   }
@@ -176,11 +177,11 @@ std::vector<CaseRun::Tensor> CaseRun::results() const {
 
 std::vector<std::string> CaseRun::damaged_guards() const {
   std::vector<std::string> damaged;
-  const std::span<const std::byte> arena = executor_->arena();
+  const std::vector<std::byte> arena = executor_->read_arena();
   for (const auto* list : {&executor_->plan().tensors, &executor_->plan().workspaces}) {
     for (const MemoryPlan::Block& block : *list) {
       if (block.bytes == 0) continue;
-      const auto guard = arena.subspan(block.offset + block.bytes, options_.guard_bytes);
+      const auto guard = std::span(arena).subspan(block.offset + block.bytes, options_.guard_bytes);
       if (std::any_of(guard.begin(), guard.end(), [](std::byte b) { return b != std::byte{0xff}; })) {
         damaged.push_back(block.name);
       }
