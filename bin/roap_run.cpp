@@ -30,6 +30,9 @@ void catch_signals() {
   std::signal(SIGTERM, on_signal);
 }
 
+/// Is something to be done every `every` steps (0: never) due after `step` steps?
+bool due(std::uint64_t step, std::int64_t every) { return every > 0 && step % static_cast<std::uint64_t>(every) == 0; }
+
 EvaluationOptions quick_evaluation() {
   EvaluationOptions options;
   options.max_images = 1000;
@@ -87,31 +90,36 @@ int TrainingRun::run(const TrainingOptions& options) {
 }
 
 bool TrainingRun::train() {
-  while (trainer_.state().step < trainer_.total_steps()) {
-    if (interrupted_by != 0) return false;
-    after_step(trainer_.step());
+  const std::size_t lag = model_.store().device() == DeviceKind::cuda ? Trainer::kMostInFlight - 1 : 0;
+  while (trainer_.state().step < trainer_.total_steps() && interrupted_by == 0) {
+    trainer_.submit();
+    // What looks at weights needs all steps done; between such moments a device may stay one step ahead of its reports.
+    const std::uint64_t step = trainer_.state().step;
+    const bool stop = due(step, config_.log.eval_every_steps) || due(step, config_.checkpoint.every_steps);
+    while (trainer_.in_flight() > (stop ? 0 : lag)) after_step(trainer_.collect());
   }
-  return true;
+  while (trainer_.in_flight() > 0) after_step(trainer_.collect());
+  return trainer_.state().step == trainer_.total_steps();
 }
 
 void TrainingRun::after_step(const StepReport& report) {
   const TrainerState& state = trainer_.state();
-  progress_->update(state.step, report.loss, report.sharpness);
+  progress_->update(report.step, report.loss, report.sharpness);
   if (report.skipped) {
-    progress_->note(fmt::format("step {}: skipped, loss or gradient is not finite: {}", state.step, report.diagnosis));
+    progress_->note(fmt::format("step {}: skipped, loss or gradient is not finite: {}", report.step, report.diagnosis));
     if (config_.train.on_nan == "stop") {
       throw DivergedError(
-          fmt::format("step {}: not finite ({}) and train.on_nan is stop", state.step, report.diagnosis));
+          fmt::format("step {}: not finite ({}) and train.on_nan is stop", report.step, report.diagnosis));
     }
     if (config_.train.on_nan == "rollback" ||
         state.skips_in_a_row >= static_cast<std::uint64_t>(config_.train.max_skips)) {
       return roll_back(report.diagnosis);
     }
   }
-  const auto due = [&](std::int64_t every) { return every > 0 && state.step % static_cast<std::uint64_t>(every) == 0; };
-  if (report.skipped || due(config_.log.every_steps)) log_step(report);
-  if (due(config_.log.eval_every_steps) && state.step != trainer_.total_steps()) evaluate_and_log(false);
-  if (due(config_.checkpoint.every_steps)) save();
+  if (report.skipped || due(report.step, config_.log.every_steps)) log_step(report);
+  if (trainer_.in_flight() > 0) return;
+  if (due(report.step, config_.log.eval_every_steps) && report.step != trainer_.total_steps()) evaluate_and_log(false);
+  if (due(report.step, config_.checkpoint.every_steps)) save();
 }
 
 void TrainingRun::roll_back(const std::string& reason) {
@@ -123,6 +131,7 @@ void TrainingRun::roll_back(const std::string& reason) {
                     kMaxRollbacks, reason));
   }
   const auto warn = [&](const std::string& message) { progress_->note(message); };
+  while (trainer_.in_flight() > 0) trainer_.collect();
   const io::Checkpoint checkpoint = io::load_newest_intact(folder_.path(), warn, io::config_sha256(config_));
   const std::uint64_t epoch = trainer_.state().random_epoch + 1;
   const std::uint64_t skipped = trainer_.state().skipped_steps;
@@ -139,7 +148,7 @@ void TrainingRun::roll_back(const std::string& reason) {
 
 void TrainingRun::log_step(const StepReport& report) {
   io::MetricsLog(folder_.metrics_path())
-      .append({{"step", trainer_.state().step},
+      .append({{"step", report.step},
                {"loss", report.loss},
                {"error", report.mean_error},
                {"gradient_norm", report.gradient_norm},

@@ -22,7 +22,8 @@ namespace roap {
 
 namespace {
 
-constexpr double kCosineFloor = 0.02;  // share of the rate that is left at the end of a cosine schedule
+constexpr std::int64_t kReportHead = 3;  // guard [2] and loss [1], before error and length
+constexpr double kCosineFloor = 0.02;    // share of the rate that is left at the end of a cosine schedule
 
 std::array<std::uint32_t, 4> words(const RandomKey& key) { return {key.seed_low, key.seed_high, key.stream, key.step}; }
 
@@ -45,6 +46,10 @@ Trainer::Trainer(Model& model, const PairSource& source, Options options)
   executor_->bind(t_.images, source.images().pixels);
   pairs_->bind(*executor_);
   executor_->write(t_.sigma, source.sigma());
+  const std::int64_t rows = graph_.shape(t_.error).count();
+  for (auto& readback : readbacks_) {
+    readback = executor_->backend().readback(static_cast<std::size_t>(kReportHead + 2 * rows) * sizeof(float));
+  }
 }
 
 void Trainer::build() {
@@ -127,8 +132,7 @@ Trainer::Schedule Trainer::schedule(std::uint64_t step) const {
                              progress)};
 }
 
-void Trainer::write_inputs() {
-  const std::uint64_t step = state_.step;
+void Trainer::write_inputs(std::uint64_t step) {
   const RandomKey pair_key = key(RandomStream::training_pairs, step);
   pairs_->before_run(*executor_, pair_key);
   const Schedule now = schedule(step);
@@ -148,29 +152,60 @@ void Trainer::write_inputs() {
 }
 
 StepReport Trainer::step() {
-  write_inputs();
+  submit();
+  return collect();
+}
+
+void Trainer::request_report(Readback& readback) const {
+  std::size_t offset = 0;
+  for (const TensorId tensor : {t_.guard, t_.loss, t_.error, t_.length}) {
+    executor_->request(readback, offset, tensor);
+    offset += static_cast<std::size_t>(graph_.shape(tensor).count()) * sizeof(float);
+  }
+}
+
+void Trainer::submit() {
+  if (in_flight_.size() == kMostInFlight) throw UsageError("a training step was submitted before one was collected");
+  const std::uint64_t step = state_.step++;
+  write_inputs(step);
   executor_->run();
-  const std::vector<float> guard = executor_->read(t_.guard);
-  const std::vector<float> error = executor_->read(t_.error);
-  const std::vector<float> length = executor_->read(t_.length);
-  const Schedule now = schedule(state_.step);
+  request_report(*readbacks_[step % kMostInFlight]);
+  in_flight_.push_back(step);
+}
+
+StepReport Trainer::collect() {
+  const std::uint64_t step = in_flight_.front();
+  in_flight_.pop_front();
+  const auto* values = reinterpret_cast<const float*>(readbacks_[step % kMostInFlight]->wait());
+  const std::int64_t rows = graph_.shape(t_.error).count();
+  const float* error = values + kReportHead;
+  const float* length = error + rows;
+  const Schedule then = schedule(step);
   StepReport report;
-  const double tasks = static_cast<double>(error.size());
-  report.loss = executor_->read_scalar(t_.loss);
-  report.mean_error = std::accumulate(error.begin(), error.end(), 0.0) / tasks;
-  report.mean_length = std::accumulate(length.begin(), length.end(), 0.0) / tasks;
-  report.gradient_norm = guard[1];
-  report.sharpness = now.sharpness;
-  report.rate = now.rate;
-  report.skipped = guard[0] == 0;
-  if (report.skipped) report.diagnosis = diagnose();
-  ++state_.step;
+  report.step = step + 1;
+  report.loss = values[2];
+  report.mean_error = std::accumulate(error, error + rows, 0.0) / static_cast<double>(rows);
+  report.mean_length = std::accumulate(length, length + rows, 0.0) / static_cast<double>(rows);
+  report.gradient_norm = values[1];
+  report.sharpness = then.sharpness;
+  report.rate = then.rate;
+  report.skipped = values[0] == 0;
+  if (report.skipped) report.diagnosis = diagnose(step);
   state_.skipped_steps += report.skipped ? 1 : 0;
   state_.skips_in_a_row = report.skipped ? state_.skips_in_a_row + 1 : 0;
   return report;
 }
 
-std::string Trainer::diagnose() const {
+std::string Trainer::diagnose(std::uint64_t step) {
+  if (!in_flight_.empty()) {
+    // A later step has overwritten the tensors: compute that step again, without its update, on the present weights.
+    write_inputs(step);
+    executor_->run(0, first_update_node_);
+  }
+  return diagnose_tensors();
+}
+
+std::string Trainer::diagnose_tensors() const {
   const std::vector<float> symbols = executor_->read(t_.symbols);
   if (!std::all_of(symbols.begin(), symbols.end(), [](float s) { return std::isfinite(s); })) {
     return "the grounder's symbols are not finite";

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <string>
 
@@ -12,13 +14,14 @@ namespace roap {
 
 /// The part of a run's state that is not in the ParameterStore.
 struct TrainerState {
-  std::uint64_t step = 0;          ///< next step to run, 0-based
+  std::uint64_t step = 0;          ///< next step to submit, 0-based
   std::uint64_t random_epoch = 0;  ///< incremented by every rollback, so that it goes on with fresh random numbers
   std::uint64_t skipped_steps = 0;
   std::uint64_t skips_in_a_row = 0;
 };
 
 struct StepReport {
+  std::uint64_t step = 0;  ///< steps done, this one included
   double loss = 0;
   double mean_error = 0;  ///< mean over tasks of the normalised squared error
   double gradient_norm = 0;
@@ -40,9 +43,16 @@ class Trainer {
 
   /// One step. A non-finite one leaves weights, statistics and optimizer untouched and is reported as skipped.
   StepReport step();
+  /// The two halves of a step: a device with a stream of its own works on submitted steps while the host goes on. At
+  /// most kMostInFlight steps may wait for collect(), which gives the report of the oldest one.
+  void submit();
+  StepReport collect();
+  [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
+  static constexpr std::size_t kMostInFlight = 2;
 
   [[nodiscard]] std::uint64_t total_steps() const { return total_steps_; }
   [[nodiscard]] const TrainerState& state() const { return state_; }
+  /// No step may be in flight.
   void restore(const TrainerState& state) { state_ = state; }
 
   [[nodiscard]] const Graph& graph() const { return graph_; }
@@ -67,8 +77,11 @@ class Trainer {
  private:
   void build();
   void append_update(const std::vector<struct BatchNormUpdate>& statistics);
-  void write_inputs();
-  std::string diagnose() const;
+  void write_inputs(std::uint64_t step);
+  void request_report(Readback& readback) const;
+  /// Why that step was not finite.
+  std::string diagnose(std::uint64_t step);
+  [[nodiscard]] std::string diagnose_tensors() const;
   [[nodiscard]] RandomKey key(RandomStream stream, std::uint64_t step) const;
 
   Model& model_;
@@ -81,6 +94,8 @@ class Trainer {
   std::uint64_t total_steps_ = 0;
   TrainerState state_;
   std::unique_ptr<PairStream> pairs_;
+  std::array<std::unique_ptr<Readback>, kMostInFlight> readbacks_;  ///< of step n: n mod kMostInFlight
+  std::deque<std::uint64_t> in_flight_;                             ///< submitted and not collected, oldest first
 };
 
 }  // namespace roap
