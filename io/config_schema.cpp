@@ -143,6 +143,11 @@ const std::vector<ConfigKey>& table() {
        "Share of the run after which the late factor holds (schedule step)."},
       {ROAP_KEY(train.sharpness_schedule), Choices{{"step", "geometric"}, {}},
        "Jump to the late factor at train.sharpness_from, or rise to it by a constant ratio over the whole run."},
+      {ROAP_KEY(train.explore), NumberRange{0, 0.99},
+       "Share of the uniform choice mixed into every choice while programs are sampled, so that no alternative dies "
+       "out "
+       "early; falls linearly to 0 at train.explore_until. 0 is the paper's."},
+      {ROAP_KEY(train.explore_until), NumberRange{0, 1, true}, "Share of the run after which nothing is mixed in."},
       {ROAP_KEY(train.straight_through),
        {},
        "Execute the discrete program and let gradients pass as if it were the soft one."},

@@ -53,6 +53,8 @@ struct Config {
     double sharpness_late = 3;
     double sharpness_from = 0.75;
     std::string sharpness_schedule = "step";
+    double explore = 0;
+    double explore_until = 0.8;
     bool straight_through = false;
     double clip = 0;
     std::string on_nan = "skip";

@@ -13,6 +13,7 @@
 #include "kernels/gradient_guard/gradient_guard_op.h"
 #include "kernels/gumbel_softmax/gumbel_softmax_op.h"
 #include "kernels/image_batch/image_batch_op.h"
+#include "kernels/mix_uniform/mix_uniform_op.h"
 #include "kernels/repeat_rows/repeat_rows_op.h"
 #include "kernels/reshape/reshape_op.h"
 #include "kernels/task_loss/task_loss_op.h"
@@ -62,6 +63,7 @@ void Trainer::build() {
   t_.sigma = graph_.input("sigma", f32({problem.tasks}));
   t_.sharpness = graph_.input("sharpness", f32({1}));
   t_.gumbel_key = graph_.input("gumbel_key", u32({4}));
+  t_.explore = graph_.input("explore", f32({1}));
   t_.lambda = graph_.input("lambda", f32({1}));
   t_.loss_floor = graph_.input("loss_floor", f32({1}));
   t_.rates = graph_.input("rates", f32({2}));
@@ -78,9 +80,12 @@ void Trainer::build() {
   t_.logits = model_.logits(graph_, t_.y, t_.symbols);
   const bool noise = config.train.method != "softmax";
   const std::int64_t samples = config.train.samples;
-  const TensorId logits = samples > 1 ? repeat_rows(graph_, "samples", t_.logits, samples) : t_.logits;
-  t_.z = gumbel_softmax(graph_, "z", logits, t_.sharpness, t_.gumbel_key,
-                        {model_.sketch().group_sizes(), noise, config.train.straight_through});
+  const std::vector<int> groups = model_.sketch().group_sizes();
+  TensorId logits = t_.logits;
+  if (config.train.explore > 0) logits = mix_uniform(graph_, "explore", logits, t_.explore, {groups});
+  if (samples > 1) logits = repeat_rows(graph_, "samples", logits, samples);
+  t_.z =
+      gumbel_softmax(graph_, "z", logits, t_.sharpness, t_.gumbel_key, {groups, noise, config.train.straight_through});
   t_.yhat = model_.sketch().execute(graph_, "yhat", t_.z, t_.symbols);
   t_.length = model_.sketch().length(graph_, "length", t_.z);
   const TaskLossKind kind = config.train.loss == "profiled" ? TaskLossKind::profiled : TaskLossKind::gaussian;
@@ -127,9 +132,13 @@ Trainer::Schedule Trainer::schedule(std::uint64_t step) const {
                                ? geometric_schedule(train.sharpness, train.sharpness_late, progress)
                                : step_schedule(train.sharpness, train.sharpness_late, train.sharpness_from, progress);
   const double grounder_lr = train.grounder_lr > 0 ? train.grounder_lr : train.lr;
-  return {grounder_lr * share, train.lr * share, sharpness, step_schedule(0, train.lambda, train.lambda_from, progress),
+  return {grounder_lr * share,
+          train.lr * share,
+          sharpness,
+          step_schedule(0, train.lambda, train.lambda_from, progress),
           geometric_schedule(train.loss_floor, train.loss_floor_late > 0 ? train.loss_floor_late : train.loss_floor,
-                             progress)};
+                             progress),
+          train.explore * linear_decay(train.explore_until, progress)};
 }
 
 void Trainer::write_inputs(std::uint64_t step) {
@@ -146,6 +155,7 @@ void Trainer::write_inputs(std::uint64_t step) {
   scalar(t_.sharpness, now.sharpness);
   scalar(t_.lambda, now.lambda);
   scalar(t_.loss_floor, now.loss_floor);
+  scalar(t_.explore, now.explore);
   const std::array<float, 2> rates{static_cast<float>(now.grounder_rate), static_cast<float>(now.rate)};
   executor_->write(t_.rates, std::span<const float>(rates));
   scalar(t_.loss_gradient, 1.0);

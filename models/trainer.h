@@ -60,14 +60,15 @@ class Trainer {
   /// Nodes before this one only compute; guard, Adam and statistics follow.
   [[nodiscard]] std::size_t first_update_node() const { return first_update_node_; }
 
-  /// Learning rates of grounder and synthesizer, sharpness, lambda and floor of the profiled loss at a step.
+  /// Learning rates of grounder and synthesizer, sharpness, lambda, floor of the profiled loss and share of
+  /// the uniform choice at a step.
   struct Schedule {
-    double grounder_rate = 0, rate = 0, sharpness = 0, lambda = 0, loss_floor = 0;
+    double grounder_rate = 0, rate = 0, sharpness = 0, lambda = 0, loss_floor = 0, explore = 0;
   };
   [[nodiscard]] Schedule schedule(std::uint64_t step) const;
   /// Names of the step's tensors in graph().
   struct Tensors {
-    TensorId images, pair_key, augmentation_key, pixels, y, sigma, sharpness, gumbel_key, lambda, loss_floor, rates;
+    TensorId images, pair_key, augmentation_key, pixels, y, sigma, sharpness, gumbel_key, explore, lambda, loss_floor, rates;
     TensorId symbols, logits, z, yhat, length, loss, loss_gradient, error, guard;
   };
   [[nodiscard]] const Tensors& tensors() const { return t_; }

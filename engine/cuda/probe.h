@@ -1,0 +1,10 @@
+#pragma once
+
+#include "kernels/common/cuda_stream.h"
+
+namespace roap::cuda {
+
+/// Launches a kernel that does nothing: the launch fails (DeviceError) where the build has no code for the card.
+void run_probe(Stream stream);
+
+}  // namespace roap::cuda
