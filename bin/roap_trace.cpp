@@ -27,6 +27,10 @@ class TraceFile {
     values_.push_back(std::move(values));
     writer_.add(name, std::move(shape), std::span<const float>(values_.back()));
   }
+  void add(const std::string& name, std::vector<std::int64_t> shape, std::vector<std::int32_t> values) {
+    indices_.push_back(std::move(values));
+    writer_.add(name, std::move(shape), std::span<const std::int32_t>(indices_.back()));
+  }
   void add(const std::string& name, const Trainer& trainer, Executor& executor, TensorId tensor) {
     add(name, extents(trainer.graph().shape(tensor)), executor.read(tensor));
   }
@@ -44,6 +48,7 @@ class TraceFile {
  private:
   io::SafetensorsWriter writer_;
   std::deque<std::vector<float>> values_;
+  std::deque<std::vector<std::int32_t>> indices_;
 };
 
 std::vector<float> to_channels_first(const std::vector<float>& x, const Shape& shape) {
@@ -85,6 +90,17 @@ void add_step_tensors(TraceFile& file, Trainer& trainer, Executor& executor) {
   file.add("loss", trainer, executor, t.loss);
 }
 
+/// Which pair won each maximum over the set: where two are equal up to rounding, a gradient depends on the choice.
+void add_winners(TraceFile& file, const Trainer& trainer, Executor& executor) {
+  constexpr std::string_view kPrefix = "synthesizer.";
+  for (const Node& node : trainer.graph().nodes()) {
+    if (node.op->type() != "point_mlp") continue;
+    const TensorId winners = node.outputs[1];
+    file.add("winner." + node.name.substr(kPrefix.size()), extents(trainer.graph().shape(winners)),
+             executor.read_i32(winners));
+  }
+}
+
 int trace(const TraceArguments& arguments) {
   io::Config config = arguments.config.load();
   prepare_device(config);
@@ -109,12 +125,14 @@ int trace(const TraceArguments& arguments) {
   if (report.skipped)
     warn(fmt::format("step {} is not finite ({}): weights did not change", arguments.step, report.diagnosis));
   add_step_tensors(file, trainer, trainer.executor());
+  add_winners(file, trainer, trainer.executor());
   file.add_store("grad.", model.store(), Arena::gradients);
   file.add_store("after.", model.store(), Arena::weights);
   file.metadata("config", io::to_json(config).dump());
   file.metadata("lr", fmt::format("{}", schedule.rate));
   file.metadata("grounder_lr", fmt::format("{}", schedule.grounder_rate));
   file.metadata("sharpness", fmt::format("{}", schedule.sharpness));
+  file.metadata("explore", fmt::format("{}", schedule.explore));
   file.metadata("lambda", fmt::format("{}", schedule.lambda));
   file.metadata("loss_floor", fmt::format("{}", schedule.loss_floor));
   file.metadata("step", fmt::format("{}", arguments.step));

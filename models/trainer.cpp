@@ -75,7 +75,6 @@ void Trainer::build() {
   const GrounderConfig grounder_config{config.model.grounder, config.model.stem,
                                        static_cast<int>(config.model.grounder_width)};
   const Grounder grounder = build_grounder(graph_, grounder_config, t_.pixels, true);
-  if (options_.keep_everything) graph_.keep(t_.pixels);
   t_.symbols = reshape(graph_, "symbols", grounder.symbols, {pairs, problem.symbols});
   t_.logits = model_.logits(graph_, t_.y, t_.symbols);
   const bool noise = config.train.method != "softmax";
@@ -99,6 +98,7 @@ void Trainer::build() {
   t_.loss_gradient = graph_.input("grad.loss", f32({1}));
   append_backward(graph_, {{t_.loss, t_.loss_gradient}});
   append_update(grounder.updates);
+  for (int i = 0; options_.keep_everything && i < static_cast<int>(graph_.tensors().size()); ++i) graph_.keep({i});
 }
 
 void Trainer::append_update(const std::vector<BatchNormUpdate>& statistics) {

@@ -4,6 +4,9 @@
 
 Reference: the same step in float64; beside it PyTorch's own float32, the worst of three ways to compute it (contiguous,
 channels last, pairs in reverse order). Criteria, relative to the reference:
+  winners    the pair that the file names for a maximum over the set: below the largest value by at most 4 times PyTorch's own
+             error of those values. Where pairs are that close, which one wins is a matter of rounding and the gradient
+             jumps with it, so everything else is computed through the file's winners;
   outputs    symbols, logits, z, yhat, length, loss: largest error within 1e-4 of the largest value, or within 3 times
              PyTorch's own where that is more (programs of high degree amplify rounding);
   gradients  error norm within 3 times PyTorch's own, plus a floor of 1e-6 of the gradient's norm;
@@ -25,6 +28,7 @@ OUTPUTS = ("symbols", "logits", "z", "yhat", "length", "loss")
 OUTPUT_TOLERANCE = 1e-4
 OWN_FACTOR = 3.0
 GRADIENT_FLOOR = 1e-6
+WINNER_FACTOR = 4.0  # rows compared, reference and own: two roundings on each side
 AFTER_TOLERANCE = 1e-4
 
 
@@ -77,13 +81,19 @@ def ground(trace, weights, images, memory_format):
     return torch.func.functional_call(module, state | buffers, (images,)).view(-1, trace.symbols)
 
 
-def synthesise(trace, weights, y, symbols, logits):
-    if trace.setting("train.method") == "free":
-        return weights["free.logits"]
+def synthesizer(trace, weights, y, logits):
+    """Module and its weights."""
     state = {n.removeprefix("synthesizer."): w for n, w in weights.items() if n.startswith("synthesizer.")}
     module = reference.Synthesizer(trace.symbols, state["mlp_out.0.weight"].shape[0], logits).to(y.dtype)
     module.load_state_dict(state)  # strict: names and shapes
-    return torch.func.functional_call(module, state, (y, symbols))
+    return module, state
+
+
+def synthesise(trace, weights, y, symbols, logits, winners):
+    if trace.setting("train.method") == "free":
+        return weights["free.logits"]
+    module, state = synthesizer(trace, weights, y, logits)
+    return torch.func.functional_call(module, state, (y, symbols, winners))
 
 
 def recompute(trace, dtype, memory_format=torch.contiguous_format, reverse=False):
@@ -97,7 +107,11 @@ def recompute(trace, dtype, memory_format=torch.contiguous_format, reverse=False
     sketch = trace.sketch()
 
     symbols = ground(trace, weights, images, memory_format)
-    logits = synthesise(trace, weights, y, symbols, sum(sketch.groups))
+    winners = {n: order.argsort()[w.long()] for n, w in trace.group("winner.").items()}
+    synthesised = synthesise(trace, weights, y, symbols, sum(sketch.groups), winners or None)
+    logits = synthesised
+    if float(trace.setting("train.explore", 0.0)) > 0:
+        logits = reference.mix_uniform(logits, trace.number("explore"), sketch.groups)
     noisy = trace.setting("train.method") != "softmax" and "noise.gumbel" in trace.tensors
     noise = trace.tensors["noise.gumbel"].to(dtype) if noisy else 0.0  # [T samples, P]
     samples = int(trace.setting("train.samples", 1))
@@ -107,7 +121,7 @@ def recompute(trace, dtype, memory_format=torch.contiguous_format, reverse=False
     floor = trace.number("loss_floor")
     loss = reference.task_loss(trace.setting("train.loss"), yhat, y, sigma, length, trace.number("lambda"), floor)
     loss.backward()
-    outputs = {"symbols": symbols[order], "logits": logits, "z": z, "yhat": yhat[:, order], "length": length,
+    outputs = {"symbols": symbols[order], "logits": synthesised, "z": z, "yhat": yhat[:, order], "length": length,
                "loss": loss.view(1)}
     gradients = {n: w.grad if w.grad is not None else torch.zeros_like(w) for n, w in weights.items()}
     return {n: t.detach() for n, t in outputs.items()}, gradients
@@ -172,6 +186,24 @@ def clip_factor(trace, gradients):
     return clip / norm if 0 < clip < norm else 1.0
 
 
+def check_winners(trace, report):
+    """Every winner is the largest row, or as good as it within rounding."""
+    winners = trace.group("winner.")
+    if not winners:
+        return
+    y, symbols = trace.tensors["batch.y"], trace.tensors["symbols"]
+    rows = []
+    for dtype in (torch.float64, torch.float32):
+        weights = {n: w.to(dtype) for n, w in trace.group("param.").items()}
+        module, _ = synthesizer(trace, weights, y.to(dtype), weights["synthesizer.mlp_prog.6.weight"].shape[0])
+        with torch.no_grad():
+            rows.append(module.rows(y.to(dtype), symbols.to(dtype)))
+    for name, exact in rows[0].items():
+        taken = exact.gather(1, winners[name].long()[:, None]).squeeze(1)
+        own = (rows[1][name].double() - exact).abs().max()
+        report.add("winners", name, (exact.amax(1) - taken).max(), WINNER_FACTOR * own)
+
+
 def check_after(trace, report):
     """Adam from the file's own gradients. Its moments are zero before step 0; later ones need moment1.*, moment2.*."""
     gradients = {n: g.double() for n, g in trace.group("grad.").items()}
@@ -203,6 +235,7 @@ def main():
     single = [recompute(trace, torch.float32), recompute(trace, torch.float32, torch.channels_last),
               recompute(trace, torch.float32, reverse=True)]
     report = Report()
+    check_winners(trace, report)
     check_outputs(trace, report, exact[0], [s[0] for s in single])
     check_gradients(trace, report, exact[1], [s[1] for s in single])
     check_after(trace, report)

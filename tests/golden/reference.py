@@ -66,13 +66,19 @@ class Synthesizer(nn.Module):
         self.mlp_io = mlp(1 + symbols, width, width)
         self.mlp_prog = mlp((2 + symbols) * width, width, logits)
 
-    def forward(self, y, symbols):
+    def rows(self, y, symbols):
+        """Features of every pair before the maximum: name -> [T, B, F], or [T, B, V F] for mlp_rel."""
         y = y[..., None]
         s = symbols.expand(y.shape[0], *symbols.shape)
-        features = [self.mlp_out(y).amax(1), self.mlp_io(torch.cat([y, s], -1)).amax(1)]
-        for j in range(symbols.shape[1]):
-            features.append(self.mlp_rel(torch.cat([y, s[..., j:j + 1]], -1)).amax(1))
-        return self.mlp_prog(torch.cat(features, -1))
+        rel = [self.mlp_rel(torch.cat([y, s[..., j:j + 1]], -1)) for j in range(symbols.shape[1])]
+        return {"mlp_out": self.mlp_out(y), "mlp_io": self.mlp_io(torch.cat([y, s], -1)), "mlp_rel": torch.cat(rel, -1)}
+
+    def forward(self, y, symbols, winners=None):
+        """`winners`: name -> index of the pair to take instead of the largest one."""
+        def pool(name, rows):
+            return rows.amax(1) if winners is None else rows.gather(1, winners[name][:, None]).squeeze(1)
+
+        return self.mlp_prog(torch.cat([pool(name, rows) for name, rows in self.rows(y, symbols).items()], -1))
 
 
 class StraightLine:
@@ -135,6 +141,14 @@ def combine(operator, a, b):
 
 def combine_length(operator, a, b):
     return operator[:, :3].sum(1) * (1 + a + b) + operator[:, 3] * a
+
+
+def mix_uniform(logits, share, groups):
+    """log of (1 - share) softmax + share uniform, in every group of the last axis."""
+    parts = torch.split(logits, groups, -1)
+    if share == 0:
+        return torch.cat([part.log_softmax(-1) for part in parts], -1)
+    return torch.cat([torch.log((1 - share) * part.softmax(-1) + share / part.shape[-1]) for part in parts], -1)
 
 
 def gumbel_softmax(logits, noise, sharpness, groups, straight_through=False):
