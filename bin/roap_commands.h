@@ -29,8 +29,9 @@ struct ConfigOptions {
   [[nodiscard]] io::Config load() const;
 };
 
-/// Refuses devices and precisions that this build lacks (DeviceError, UsageError) and sets the number of threads.
-void prepare_device(const io::Config& config);
+/// Sets up the device that the config names (auto: a GPU when there is one) and the number of threads. DeviceError or
+/// UsageError where this build or machine lacks it.
+DeviceKind prepare_device(const io::Config& config);
 
 /// A run folder with its newest intact checkpoint, loaded for use.
 struct LoadedRun {
@@ -41,7 +42,9 @@ struct LoadedRun {
   TrainerState state;
   double seconds = 0;
 };
-LoadedRun load_run(const std::string& path, const std::string& data_override = "");
+/// Empty overrides leave the run's own data.source and device.name.
+LoadedRun load_run(const std::string& path, const std::string& data_override = "",
+                   const std::string& device_override = "");
 
 /// Prints a warning on stderr.
 void warn(const std::string& message);

@@ -69,9 +69,9 @@ int tasks(const TasksArguments& arguments) {
 
 int graph(const ConfigOptions& options, std::size_t rows) {
   const io::Config config = options.load();
-  prepare_device(config);
+  const DeviceKind device = prepare_device(config);
   const SizesOnly source(config);
-  Model model(config, problem_shape(source));
+  Model model(config, problem_shape(source), device);
   Trainer trainer(model, source);
   constexpr double kMiB = 1 << 20;
   fmt::print("{}\n{}", trainer.graph().text(), trainer.executor().plan().text(rows));

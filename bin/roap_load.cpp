@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "bin/roap_commands.h"
+#include "engine/cuda/cuda.h"
 #include "engine/device.h"
 #include "io/model_files.h"
 
@@ -15,7 +16,7 @@ void ConfigOptions::add_to(CLI::App& command) {
       ->allow_extra_args(false);
   command.add_option("--data", data, "digits or cifar10:DIR (data.source)");
   command.add_option("--method", method, "roap, free, softmax or tree (train.method)");
-  command.add_option("--device", device, "auto or cpu (device.name)");
+  command.add_option("--device", device, "auto, cpu, cuda or cuda:N (device.name)");
   command.add_option("--seed", seed, "of weights, pairs and noise (train.seed)");
 }
 
@@ -31,27 +32,38 @@ io::Config ConfigOptions::load() const {
   return io::load_config(preset, all);
 }
 
-void prepare_device(const io::Config& config) {
-  if (config.device.name.starts_with("cuda")) {
-    throw DeviceError("device cuda: this build has no CUDA device; use --device cpu");
+DeviceKind prepare_device(const io::Config& config) {
+  DeviceKind kind = DeviceKind::cpu;
+  const std::string& name = config.device.name;
+  if (name.starts_with("cuda") || (name == "auto" && !cuda_status().devices.empty())) {
+    constexpr std::string_view kNumbered = "cuda:";
+    use_cuda(name.starts_with(kNumbered) ? std::stoi(name.substr(kNumbered.size())) : 0);
+    kind = DeviceKind::cuda;
   }
-  if (config.device.precision != "f32") {
-    throw UsageError(
-        fmt::format("device.precision = {}: the cpu device computes in f32 in this version", config.device.precision));
+  if (config.device.precision != "f32" && kind == DeviceKind::cpu) {
+    throw UsageError(fmt::format(
+        "device.precision = {}: the cpu device computes in f32; set device.precision=f32 or use --device cuda",
+        config.device.precision));
   }
   if (config.device.ranks != 1) throw UsageError("device.ranks: this version trains on one device; set it to 1");
   if (config.train.runs != 1)
     throw UsageError("train.runs: this version trains one run at a time; start roap train once per seed");
   set_threads(static_cast<int>(config.device.threads));
+  return kind;
 }
 
-LoadedRun load_run(const std::string& path, const std::string& data_override) {
+LoadedRun load_run(const std::string& path, const std::string& data_override, const std::string& device_override) {
   io::RunFolder folder = io::RunFolder::open(path, io::RunFolder::Access::read);
   io::Config config = folder.read_config();
-  prepare_device(config);
-  const io::Checkpoint checkpoint = io::load_newest_intact(folder.path(), warn, io::config_sha256(config));
+  const std::string config_hash = io::config_sha256(config);
+  if (!device_override.empty()) {
+    config.device.name = device_override;
+    if (device_override == "cpu") config.device.precision = "f32";
+  }
+  const DeviceKind device = prepare_device(config);
+  const io::Checkpoint checkpoint = io::load_newest_intact(folder.path(), warn, config_hash);
   io::Experiment experiment = io::load_experiment(config, data_override);
-  auto model = std::make_unique<Model>(config, problem_shape(*experiment.benchmark.train));
+  auto model = std::make_unique<Model>(config, problem_shape(*experiment.benchmark.train), device);
   io::restore_model(checkpoint, *model, false);
   return {std::move(folder),
           std::move(config),

@@ -42,11 +42,11 @@ EvaluationOptions quick_evaluation() {
 
 }  // namespace
 
-TrainingRun::TrainingRun(io::RunFolder folder, io::Config config, io::Experiment experiment)
+TrainingRun::TrainingRun(io::RunFolder folder, io::Config config, io::Experiment experiment, DeviceKind device)
     : folder_(std::move(folder)),
       config_(std::move(config)),
       experiment_(std::move(experiment)),
-      model_(config_, problem_shape(*experiment_.benchmark.train)),
+      model_(config_, problem_shape(*experiment_.benchmark.train), device),
       trainer_(model_, *experiment_.benchmark.train),
       solved_(static_cast<std::size_t>(config_.tasks.count), false) {}
 

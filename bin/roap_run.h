@@ -24,7 +24,7 @@ struct TrainingOptions {
 /// One training run in its folder: steps, evaluations, checkpoints, logs, signals.
 class TrainingRun {
  public:
-  TrainingRun(io::RunFolder folder, io::Config config, io::Experiment experiment);
+  TrainingRun(io::RunFolder folder, io::Config config, io::Experiment experiment, DeviceKind device);
 
   /// Weights, optimizer and counters of a checkpoint; the log goes on from there.
   void resume(const io::Checkpoint& checkpoint);

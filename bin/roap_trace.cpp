@@ -103,9 +103,9 @@ void add_winners(TraceFile& file, const Trainer& trainer, Executor& executor) {
 
 int trace(const TraceArguments& arguments) {
   io::Config config = arguments.config.load();
-  prepare_device(config);
+  const DeviceKind device = prepare_device(config);
   const io::Experiment experiment = io::load_experiment(config);
-  Model model(config, problem_shape(*experiment.benchmark.train));
+  Model model(config, problem_shape(*experiment.benchmark.train), device);
   Trainer trainer(model, *experiment.benchmark.train, {.keep_everything = true});
   for (std::uint64_t step = 0; step < arguments.step; ++step) trainer.step();
 

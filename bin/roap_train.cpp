@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "bin/roap_commands.h"
+#include "engine/backend.h"
 #include "engine/device.h"
 #include "io/model_files.h"
 
@@ -30,25 +31,28 @@ std::vector<std::string> command_line(const CLI::App& command) {
 int train(const TrainArguments& arguments, const CLI::App& command) {
   const io::Config config = arguments.config.load();
   total_steps(config);
-  prepare_device(config);
+  const DeviceKind device = prepare_device(config);
   io::Experiment experiment = io::load_experiment(config);
   io::RunFolder folder =
       io::RunFolder::create(arguments.out, {arguments.config.preset, config.train.method, config.train.seed});
   folder.write_config(config);
   folder.write_command(command_line(command));
-  folder.write_environment(io::describe_environment(kVersion, set_threads(static_cast<int>(config.device.threads))));
+  nlohmann::ordered_json environment =
+      io::describe_environment(kVersion, set_threads(static_cast<int>(config.device.threads)));
+  environment["device"] = backend_of(device).name();
+  folder.write_environment(environment);
   fmt::print(stderr, "run folder {}\n", folder.path().string());
-  return TrainingRun(std::move(folder), config, std::move(experiment)).run(arguments.options);
+  return TrainingRun(std::move(folder), config, std::move(experiment), device).run(arguments.options);
 }
 
 int resume(const std::string& run, const TrainingOptions& options) {
   io::RunFolder folder = io::RunFolder::open(run, io::RunFolder::Access::train);
   const io::Config config = folder.read_config();
-  prepare_device(config);
+  const DeviceKind device = prepare_device(config);
   const io::Checkpoint checkpoint = io::load_newest_intact(folder.path(), warn, io::config_sha256(config));
   io::Experiment experiment = io::load_experiment(config);
   fmt::print(stderr, "going on at step {} of {}\n", checkpoint.info.step, total_steps(config));
-  TrainingRun training(std::move(folder), config, std::move(experiment));
+  TrainingRun training(std::move(folder), config, std::move(experiment), device);
   training.resume(checkpoint);
   return training.run(options);
 }

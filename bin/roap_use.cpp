@@ -8,7 +8,7 @@ namespace roap::bin {
 namespace {
 
 struct UseArguments {
-  std::string run, data;
+  std::string run, data, device;
   std::vector<std::string> images;
   int task = 0;
   std::size_t rows = 1000000;
@@ -16,7 +16,7 @@ struct UseArguments {
 };
 
 int evaluate_run(const UseArguments& arguments) {
-  LoadedRun run = load_run(arguments.run, arguments.data);
+  LoadedRun run = load_run(arguments.run, arguments.data, arguments.device);
   const Evaluation evaluation = evaluate(*run.model, run.experiment.benchmark, run.experiment.pool);
   if (arguments.json) {
     fmt::print("{}\n", result_json(evaluation, run.state, run.seconds, run.folder.path().string()).dump());
@@ -27,7 +27,7 @@ int evaluate_run(const UseArguments& arguments) {
 }
 
 int print_programs(const UseArguments& arguments) {
-  LoadedRun run = load_run(arguments.run);
+  LoadedRun run = load_run(arguments.run, "", arguments.device);
   const Evaluation evaluation = evaluate(*run.model, run.experiment.benchmark, run.experiment.pool);
   if (arguments.json) {
     fmt::print("{}\n", programs_json(evaluation).dump(1));
@@ -52,7 +52,7 @@ std::vector<float> ground_files(Model& model, const std::vector<std::string>& fi
 }
 
 int predict(const UseArguments& arguments) {
-  LoadedRun run = load_run(arguments.run);
+  LoadedRun run = load_run(arguments.run, "", arguments.device);
   const std::size_t variables = static_cast<std::size_t>(run.model->problem().symbols);
   if (arguments.task < 0 || arguments.task >= run.model->problem().tasks) {
     throw UsageError(
@@ -97,6 +97,7 @@ void add_use_commands(CLI::App& app, int& exit_code) {
     CLI::App* command = app.add_subcommand(name, description);
     command->footer(std::string("Example: ") + example);
     command->add_option("run", arguments->run, "run folder")->required();
+    command->add_option("--device", arguments->device, "auto, cpu, cuda or cuda:N instead of the run's own");
     command->add_flag("--json", arguments->json, "results as JSON on stdout");
     command->callback([=, &exit_code] { exit_code = function(*arguments); });
     return command;

@@ -42,6 +42,11 @@ std::string Shape::text() const {
   return fmt::format("[{}]", fmt::join(extents_.begin(), extents_.begin() + rank_, ", "));
 }
 
+double storage_bytes(const TensorSpec& spec) {
+  const double bytes = spec.dtype == DType::u8 ? 1 : spec.dtype == DType::bf16 ? 2 : spec.dtype == DType::none ? 0 : 4;
+  return bytes * static_cast<double>(spec.shape.count());
+}
+
 void expect_spec(std::string_view op, std::string_view name, const TensorSpec& spec, const TensorSpec& expected) {
   if (spec == expected) return;
   throw ShapeError(fmt::format("[{}] {}: expected {} {}, got {} {}", op, name, to_string(expected.dtype),
@@ -51,6 +56,12 @@ void expect_spec(std::string_view op, std::string_view name, const TensorSpec& s
 void expect_rank(std::string_view op, std::string_view name, const TensorSpec& spec, DType dtype, int rank) {
   if (spec.dtype == dtype && spec.shape.rank() == rank) return;
   throw ShapeError(fmt::format("[{}] {}: expected {} of rank {}, got {} {}", op, name, to_string(dtype), rank,
+                               to_string(spec.dtype), spec.shape.text()));
+}
+
+void expect_real_rank(std::string_view op, std::string_view name, const TensorSpec& spec, int rank) {
+  if (is_real(spec.dtype) && spec.shape.rank() == rank) return;
+  throw ShapeError(fmt::format("[{}] {}: expected f32 or bf16 of rank {}, got {} {}", op, name, rank,
                                to_string(spec.dtype), spec.shape.text()));
 }
 

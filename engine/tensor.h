@@ -47,6 +47,9 @@ struct TensorSpec {
 
 inline bool is_real(DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; }
 
+/// Bytes of the tensor where every type is stored as its name says.
+double storage_bytes(const TensorSpec& spec);
+
 inline TensorSpec f32(Shape shape) { return {DType::f32, shape}; }
 inline TensorSpec bf16(Shape shape) { return {DType::bf16, shape}; }
 inline TensorSpec i32(Shape shape) { return {DType::i32, shape}; }
@@ -57,6 +60,8 @@ inline TensorSpec u8(Shape shape) { return {DType::u8, shape}; }
 void expect_spec(std::string_view op, std::string_view name, const TensorSpec& spec, const TensorSpec& expected);
 /// Throws ShapeError unless `spec` has that dtype and rank.
 void expect_rank(std::string_view op, std::string_view name, const TensorSpec& spec, DType dtype, int rank);
+/// Throws ShapeError unless `spec` is f32 or bf16 and has that rank.
+void expect_real_rank(std::string_view op, std::string_view name, const TensorSpec& spec, int rank);
 /// Throws ShapeError "[op] what: expected e, got g" unless equal.
 void expect_extent(std::string_view op, std::string_view what, std::int64_t got, std::int64_t expected);
 

@@ -63,7 +63,7 @@ class ResidualNetwork {
 }  // namespace
 
 Grounder build_grounder(Graph& graph, const GrounderConfig& config, TensorId images, bool train) {
-  expect_rank("grounder", "images", graph.spec(images), DType::f32, 4);
+  expect_real_rank("grounder", "images", graph.spec(images), 4);
   const Shape shape = graph.shape(images);
   if (shape[1] < 8 || shape[2] < 8 || (shape[3] != 1 && shape[3] != 3)) {
     throw ShapeError(fmt::format("[grounder] images: expected at least 8x8 with 1 or 3 channels, got {}x{} with {}",

@@ -31,11 +31,13 @@ struct Model::GroundGraph {
   TensorId pixels, index, symbols;
   std::unique_ptr<Executor> executor;
 
-  GroundGraph(ParameterStore& store, const Config& config, const ProblemShape& problem, int image_count)
-      : graph(store) {
+  GroundGraph(ParameterStore& store, const Model& model, int image_count) : graph(store) {
+    const ProblemShape& problem = model.problem();
+    const Config& config = model.config();
     pixels = graph.external("images", u8({image_count, problem.height, problem.width, problem.channels}));
     index = graph.input("image_index", i32({kGroundBatch}));
-    const TensorId batch = image_batch(graph, "batch", pixels, index, {}, {problem.scale, problem.shift});
+    const TensorId batch =
+        image_batch(graph, "batch", pixels, index, {}, {problem.scale, problem.shift}, model.activation_type());
     const GrounderConfig grounder{config.model.grounder, config.model.stem,
                                   static_cast<int>(config.model.grounder_width)};
     symbols = graph.keep(build_grounder(graph, grounder, batch, false).symbols);
@@ -57,12 +59,14 @@ struct Model::SynthesisGraph {
 
 Model::Model(const Config& config, const ProblemShape& problem, DeviceKind device)
     : config_(config), problem_(problem), sketch_(make_sketch(config, problem.symbols)), store_(device) {
-  ground_graphs_[1] = std::make_shared<GroundGraph>(store_, config_, problem_, 1);
+  ground_graphs_[1] = std::make_shared<GroundGraph>(store_, *this, 1);
   const int pairs = static_cast<int>(config.train.pairs_per_step);
   synthesis_graphs_[pairs] = std::make_shared<SynthesisGraph>(store_, *this, pairs);
   store_.declare_buffer(kAdamStep, {1}, Initializer::constant(0));
   store_.initialize(static_cast<std::uint64_t>(config.train.seed));
 }
+
+DType Model::activation_type() const { return config_.device.precision == "bf16" ? DType::bf16 : DType::f32; }
 
 TensorId Model::logits(Graph& graph, TensorId y, TensorId symbols) const {
   if (config_.train.method == "free") {
@@ -75,7 +79,7 @@ TensorId Model::logits(Graph& graph, TensorId y, TensorId symbols) const {
 
 Model::GroundGraph& Model::ground_graph(int image_count) {
   auto& entry = ground_graphs_[image_count];
-  if (!entry) entry = std::make_shared<GroundGraph>(store_, config_, problem_, image_count);
+  if (!entry) entry = std::make_shared<GroundGraph>(store_, *this, image_count);
   if (!entry->executor) entry->executor = std::make_unique<Executor>(entry->graph);
   return *entry;
 }

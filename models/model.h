@@ -29,13 +29,15 @@ ProblemShape problem_shape(const PairSource& source);
 /// Weights and statistics of grounder and synthesizer, and their use in evaluation mode. Training is Trainer's.
 class Model {
  public:
-  /// Declares all weights, grounder first, and initialises them from `config.train.seed`.
+  /// Declares all weights, grounder first, and initialises them from `config.train.seed`. `device` must be set up.
   Model(const Config& config, const ProblemShape& problem, DeviceKind device = DeviceKind::cpu);
 
   [[nodiscard]] const Config& config() const { return config_; }
   [[nodiscard]] const ProblemShape& problem() const { return problem_; }
   [[nodiscard]] const Sketch& sketch() const { return sketch_; }
   [[nodiscard]] ParameterStore& store() { return store_; }
+  /// Type of the grounder's activations (device.precision).
+  [[nodiscard]] DType activation_type() const;
 
   /// Appends the logits [T, P] to a graph: the synthesizer's, or free ones (method free).
   TensorId logits(Graph& graph, TensorId y, TensorId symbols) const;

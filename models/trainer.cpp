@@ -71,7 +71,8 @@ void Trainer::build() {
   pairs_ = source_.stream(graph_, t_.pair_key, pairs);
   t_.y = graph_.keep(pairs_->y());
   const TensorId key = config.data.augment ? t_.augmentation_key : TensorId{};
-  t_.pixels = image_batch(graph_, "batch", t_.images, pairs_->image_index(), key, image_params(config, problem));
+  t_.pixels = image_batch(graph_, "batch", t_.images, pairs_->image_index(), key, image_params(config, problem),
+                          model_.activation_type());
   const GrounderConfig grounder_config{config.model.grounder, config.model.stem,
                                        static_cast<int>(config.model.grounder_width)};
   const Grounder grounder = build_grounder(graph_, grounder_config, t_.pixels, true);

@@ -18,8 +18,7 @@ std::unique_ptr<OpState> workspace_for(const TensorSpec& x) {
 
 /// `flop` operations per element, `arrays` arrays of the size of x.
 Work elementwise_work(const TensorSpec& x, double flop, double arrays) {
-  const auto elements = static_cast<double>(x.shape.count());
-  return {flop * elements, 4 * arrays * elements};
+  return {flop * static_cast<double>(x.shape.count()), arrays * storage_bytes(x)};
 }
 
 double count_present(const Specs& specs, std::initializer_list<std::size_t> which) {
@@ -34,7 +33,7 @@ BatchNormDims batch_norm_dims(const Shape& x) { return {x[0] * x[1] * x[2], x[3]
 
 Specs BatchNormOp::infer(const Specs& inputs) const {
   const TensorSpec& x = inputs[0];
-  expect_rank(type(), "x", x, DType::f32, 4);
+  expect_real_rank(type(), "x", x, 4);
   expect_channels(type(), "gamma", inputs[1], x);
   expect_channels(type(), "beta", inputs[2], x);
   if (inputs[3].present()) expect_spec(type(), "residual", inputs[3], x);
@@ -62,7 +61,7 @@ Work BatchNormOp::work(const Specs& inputs, const Specs& /*outputs*/) const {
 
 Specs BatchNormBackwardOp::infer(const Specs& inputs) const {
   const TensorSpec& x = inputs[2];
-  expect_rank(type(), "x", x, DType::f32, 4);
+  expect_real_rank(type(), "x", x, 4);
   expect_spec(type(), "dy", inputs[0], x);
   if (params_.relu) expect_spec(type(), "y", inputs[1], x);
   expect_channels(type(), "gamma", inputs[3], x);
@@ -90,7 +89,7 @@ Work BatchNormBackwardOp::work(const Specs& inputs, const Specs& outputs) const 
 
 Specs BatchNormEvalOp::infer(const Specs& inputs) const {
   const TensorSpec& x = inputs[0];
-  expect_rank(type(), "x", x, DType::f32, 4);
+  expect_real_rank(type(), "x", x, 4);
   expect_channels(type(), "gamma", inputs[1], x);
   expect_channels(type(), "beta", inputs[2], x);
   expect_channels(type(), "running_mean", inputs[3], x);

@@ -8,8 +8,9 @@
 
 namespace roap {
 
-/// With batch statistics. Inputs x [n, h, w, c], gamma [c], beta [c], optional residual [n, h, w, c]; outputs y [n, h,
-/// w, c], mean [c], variance [c] (biased; the loss must not depend on these two).
+/// With batch statistics. x, residual, y and their gradients are f32 or bf16, all else f32. Inputs x [n, h, w, c],
+/// gamma [c], beta [c], optional residual [n, h, w, c]; outputs y [n, h, w, c], mean [c], variance [c] (biased; the
+/// loss must not depend on these two).
 class BatchNormOp : public Op {
  public:
   explicit BatchNormOp(BatchNormParams params) : params_(params) {}

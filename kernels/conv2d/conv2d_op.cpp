@@ -10,16 +10,15 @@ namespace roap {
 
 namespace {
 
-TensorSpec x_spec(const Conv2dDims& d) { return f32({d.n, d.h, d.w, d.ci}); }
+TensorSpec x_spec(const Conv2dDims& d, DType dtype) { return {dtype, {d.n, d.h, d.w, d.ci}}; }
 TensorSpec w_spec(const Conv2dDims& d) { return f32({d.co, d.ci, d.kh, d.kw}); }
-TensorSpec y_spec(const Conv2dDims& d) { return f32({d.n, d.ho(), d.wo(), d.co}); }
+TensorSpec y_spec(const Conv2dDims& d, DType dtype) { return {dtype, {d.n, d.ho(), d.wo(), d.co}}; }
 
 /// Useful work: products with padding are not counted.
-Work conv2d_work(const Conv2dDims& d) {
+Work conv2d_work(const Conv2dDims& d, DType dtype) {
   const double pairs = static_cast<double>(vertical_axis(d).useful_pairs() * horizontal_axis(d).useful_pairs());
-  const double elements =
-      static_cast<double>(x_spec(d).shape.count() + w_spec(d).shape.count() + y_spec(d).shape.count());
-  return {2 * pairs * static_cast<double>(d.n * d.ci * d.co), 4 * elements};
+  return {2 * pairs * static_cast<double>(d.n * d.ci * d.co),
+          storage_bytes(x_spec(d, dtype)) + storage_bytes(w_spec(d)) + storage_bytes(y_spec(d, dtype))};
 }
 
 class Conv2dState : public OpState {
@@ -37,7 +36,7 @@ class Conv2dState : public OpState {
 }  // namespace
 
 Conv2dDims Conv2dOp::dims(const Specs& inputs) const {
-  expect_rank(type(), "x", inputs[0], DType::f32, 4);
+  expect_real_rank(type(), "x", inputs[0], 4);
   expect_rank(type(), "w", inputs[1], DType::f32, 4);
   const Shape& x = inputs[0].shape;
   const Shape& w = inputs[1].shape;
@@ -55,7 +54,7 @@ Conv2dDims Conv2dOp::dims(const Specs& inputs) const {
   return d;
 }
 
-Specs Conv2dOp::infer(const Specs& inputs) const { return {y_spec(dims(inputs))}; }
+Specs Conv2dOp::infer(const Specs& inputs) const { return {y_spec(dims(inputs), inputs[0].dtype)}; }
 
 void Conv2dOp::gradient(GradientContext& g) const {
   const Conv2dDims d = dims(g.input_specs());
@@ -69,12 +68,15 @@ std::unique_ptr<OpState> Conv2dOp::prepare(const Specs& inputs, const Specs& /*o
 
 void Conv2dOp::run_cpu(const RunContext& c) const { c.state<Conv2dState>().run(c); }
 
-Work Conv2dOp::work(const Specs& inputs, const Specs& /*outputs*/) const { return conv2d_work(dims(inputs)); }
+Work Conv2dOp::work(const Specs& inputs, const Specs& /*outputs*/) const {
+  return conv2d_work(dims(inputs), inputs[0].dtype);
+}
 
 Specs Conv2dBackwardDataOp::infer(const Specs& inputs) const {
-  expect_spec(type(), "dy", inputs[0], y_spec(dims_));
+  expect_real_rank(type(), "dy", inputs[0], 4);
+  expect_spec(type(), "dy", inputs[0], y_spec(dims_, inputs[0].dtype));
   expect_spec(type(), "w", inputs[1], w_spec(dims_));
-  return {x_spec(dims_)};
+  return {x_spec(dims_, inputs[0].dtype)};
 }
 
 std::unique_ptr<OpState> Conv2dBackwardDataOp::prepare(const Specs& /*inputs*/, const Specs& /*outputs*/) const {
@@ -83,11 +85,14 @@ std::unique_ptr<OpState> Conv2dBackwardDataOp::prepare(const Specs& /*inputs*/, 
 
 void Conv2dBackwardDataOp::run_cpu(const RunContext& c) const { c.state<Conv2dState>().run(c); }
 
-Work Conv2dBackwardDataOp::work(const Specs& /*inputs*/, const Specs& /*outputs*/) const { return conv2d_work(dims_); }
+Work Conv2dBackwardDataOp::work(const Specs& inputs, const Specs& /*outputs*/) const {
+  return conv2d_work(dims_, inputs[0].dtype);
+}
 
 Specs Conv2dBackwardWeightOp::infer(const Specs& inputs) const {
-  expect_spec(type(), "dy", inputs[0], y_spec(dims_));
-  expect_spec(type(), "x", inputs[1], x_spec(dims_));
+  expect_real_rank(type(), "dy", inputs[0], 4);
+  expect_spec(type(), "dy", inputs[0], y_spec(dims_, inputs[0].dtype));
+  expect_spec(type(), "x", inputs[1], x_spec(dims_, inputs[0].dtype));
   return {w_spec(dims_)};
 }
 
@@ -97,8 +102,8 @@ std::unique_ptr<OpState> Conv2dBackwardWeightOp::prepare(const Specs& /*inputs*/
 
 void Conv2dBackwardWeightOp::run_cpu(const RunContext& c) const { c.state<Conv2dState>().run(c); }
 
-Work Conv2dBackwardWeightOp::work(const Specs& /*inputs*/, const Specs& /*outputs*/) const {
-  return conv2d_work(dims_);
+Work Conv2dBackwardWeightOp::work(const Specs& inputs, const Specs& /*outputs*/) const {
+  return conv2d_work(dims_, inputs[0].dtype);
 }
 
 TensorId conv2d(Graph& graph, const std::string& name, TensorId x, std::int64_t out_channels, std::int64_t kernel,

@@ -7,7 +7,7 @@
 
 namespace roap {
 
-/// Inputs x [n, h, w, ci], w [co, ci, kh, kw]; output y [n, ho, wo, co].
+/// Inputs x [n, h, w, ci] (f32 or bf16), w [co, ci, kh, kw]; output y [n, ho, wo, co] of the type of x.
 class Conv2dOp : public Op {
  public:
   explicit Conv2dOp(Conv2dParams params) : params_(params) {}
@@ -24,7 +24,7 @@ class Conv2dOp : public Op {
   Conv2dParams params_;
 };
 
-/// Inputs dy, w; output dx.
+/// Inputs dy (f32 or bf16), w; output dx of the type of dy.
 class Conv2dBackwardDataOp : public Op {
  public:
   explicit Conv2dBackwardDataOp(const Conv2dDims& dims) : dims_(dims) {}
@@ -40,7 +40,7 @@ class Conv2dBackwardDataOp : public Op {
   Conv2dDims dims_;
 };
 
-/// Inputs dy, x; output dw.
+/// Inputs dy, x (both f32 or both bf16); output dw.
 class Conv2dBackwardWeightOp : public Op {
  public:
   explicit Conv2dBackwardWeightOp(const Conv2dDims& dims) : dims_(dims) {}

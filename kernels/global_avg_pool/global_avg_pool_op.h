@@ -7,7 +7,7 @@
 
 namespace roap {
 
-/// Input x [n, h, w, c]; output y [n, c].
+/// Input x [n, h, w, c] (f32 or bf16); output y [n, c], always f32.
 class GlobalAvgPoolOp : public Op {
  public:
   [[nodiscard]] std::string_view type() const override { return "global_avg_pool"; }
@@ -17,10 +17,10 @@ class GlobalAvgPoolOp : public Op {
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
 };
 
-/// Input dy [n, c]; output dx of the shape given.
+/// Input dy [n, c]; output dx of the type and shape given.
 class GlobalAvgPoolBackwardOp : public Op {
  public:
-  explicit GlobalAvgPoolBackwardOp(const Shape& x) : x_(x) {}
+  explicit GlobalAvgPoolBackwardOp(const TensorSpec& x) : x_(x) {}
   [[nodiscard]] std::string_view type() const override { return "global_avg_pool_backward"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   [[nodiscard]] bool can_accumulate(std::size_t /*output*/) const override { return true; }
@@ -28,7 +28,7 @@ class GlobalAvgPoolBackwardOp : public Op {
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
 
  private:
-  Shape x_;
+  TensorSpec x_;
 };
 
 /// Images, pixels and channels of x [n, h, w, c].

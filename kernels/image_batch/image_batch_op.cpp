@@ -18,7 +18,7 @@ Specs ImageBatchOp::infer(const Specs& inputs) const {
     throw ShapeError(fmt::format("[image_batch] max_shift: expected >= 0, got {}", params_.max_shift));
   }
   if (params_.augments()) expect_spec(type(), "key", inputs[2], u32({4}));
-  return {f32({inputs[1].shape[0], images[1], images[2], images[3]})};
+  return {{dtype_, {inputs[1].shape[0], images[1], images[2], images[3]}}};
 }
 
 void ImageBatchOp::run_cpu(const RunContext& c) const {
@@ -28,12 +28,12 @@ void ImageBatchOp::run_cpu(const RunContext& c) const {
 
 Work ImageBatchOp::work(const Specs& /*inputs*/, const Specs& outputs) const {
   const auto elements = static_cast<double>(outputs[0].shape.count());
-  return {2 * elements, 5 * elements};
+  return {2 * elements, elements + storage_bytes(outputs[0])};
 }
 
 TensorId image_batch(Graph& graph, const std::string& name, TensorId images, TensorId index, TensorId key,
-                     const ImageBatchParams& params) {
-  return graph.apply(name, std::make_shared<ImageBatchOp>(params), {images, index, key})[0];
+                     const ImageBatchParams& params, DType dtype) {
+  return graph.apply(name, std::make_shared<ImageBatchOp>(params, dtype), {images, index, key})[0];
 }
 
 }  // namespace roap

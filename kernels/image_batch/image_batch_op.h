@@ -8,10 +8,10 @@
 namespace roap {
 
 /// Inputs images u8 [N, h, w, c] (c <= 3), index i32 [n] with values in [0, N), key u32 [4] (the words of a RandomKey;
-/// absent without augmentation); output y [n, h, w, c]. Has no gradient: images are data.
+/// absent without augmentation); output y [n, h, w, c], f32 or bf16. Has no gradient: images are data.
 class ImageBatchOp : public Op {
  public:
-  explicit ImageBatchOp(const ImageBatchParams& params) : params_(params) {}
+  explicit ImageBatchOp(const ImageBatchParams& params, DType dtype = DType::f32) : params_(params), dtype_(dtype) {}
   [[nodiscard]] std::string_view type() const override { return "image_batch"; }
   [[nodiscard]] const ImageBatchParams& params() const { return params_; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
@@ -20,13 +20,14 @@ class ImageBatchOp : public Op {
 
  private:
   ImageBatchParams params_;
+  DType dtype_;
 };
 
 /// Sizes of y [n, h, w, c].
 ImageBatchDims image_batch_dims(const Shape& y);
 
-/// Appends the gathering; `key` is absent without augmentation.
+/// Appends the gathering; `key` is absent without augmentation, `dtype` is that of y.
 TensorId image_batch(Graph& graph, const std::string& name, TensorId images, TensorId index, TensorId key,
-                     const ImageBatchParams& params);
+                     const ImageBatchParams& params, DType dtype = DType::f32);
 
 }  // namespace roap

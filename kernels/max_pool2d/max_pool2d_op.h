@@ -7,7 +7,8 @@
 
 namespace roap {
 
-/// Input x [n, h, w, c]; outputs y [n, ho, wo, c] and winner u8 [n, ho, wo, c], which backward needs.
+/// Input x [n, h, w, c] (f32 or bf16); outputs y [n, ho, wo, c] of its type and winner u8 [n, ho, wo, c], which
+/// backward needs.
 class MaxPool2dOp : public Op {
  public:
   explicit MaxPool2dOp(MaxPool2dParams params) : params_(params) {}

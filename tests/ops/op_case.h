@@ -19,7 +19,7 @@ struct CaseInput {
   Fill fill = Fill::absent;
   double low = 0, high = 1;    ///< uniform: [low, high); integers: low..high inclusive; normal: mean, deviation
   std::vector<double> values;  ///< Fill::values, one per element
-  bool differentiable = true;  ///< f32 inputs only: check its gradient
+  bool differentiable = true;  ///< real inputs only: check its gradient
 
   static CaseInput absent() { return {}; }
   static CaseInput normal(std::string name, Shape shape, double mean = 0, double deviation = 1) {
@@ -34,6 +34,11 @@ struct CaseInput {
   }
   static CaseInput list(std::string name, TensorSpec spec, std::vector<double> values) {
     return {std::move(name), spec, Fill::values, 0, 0, std::move(values), spec.dtype == DType::f32};
+  }
+  /// The same values rounded to bf16 and stored as such.
+  CaseInput in_bf16() && {
+    if (spec.dtype == DType::f32) spec.dtype = DType::bf16;
+    return std::move(*this);
   }
   CaseInput constant() && {
     differentiable = false;

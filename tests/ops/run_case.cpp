@@ -34,8 +34,8 @@ std::vector<NamedOperatorTests> collect_operator_tests() {
   return all;
 }
 
-/// Deterministic values, the same on every device; f32 inputs are rounded to float.
-std::vector<double> fill(const CaseInput& input, const std::string& salt) {
+/// Deterministic values, the same on every device.
+std::vector<double> draw_values(const CaseInput& input, const std::string& salt) {
   if (input.fill == CaseInput::Fill::values) return input.values;
   std::uint64_t hash = 0xcbf29ce484222325u;
   for (const char c : salt + input.name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
@@ -52,6 +52,15 @@ std::vector<double> fill(const CaseInput& input, const std::string& salt) {
     } else {
       values[i] = input.low + bounded(bits.x[0], static_cast<std::uint32_t>(input.high - input.low) + 1);
     }
+  }
+  return values;
+}
+
+/// What the input holds; real values are rounded to the type they are stored in.
+std::vector<double> fill(const CaseInput& input, const std::string& salt) {
+  std::vector<double> values = draw_values(input, salt);
+  if (input.spec.dtype == DType::bf16) {
+    for (double& x : values) x = from_bf16(to_bf16(static_cast<float>(x)));
   }
   return values;
 }
@@ -83,7 +92,7 @@ void CaseRun::build(int copies) {
       continue;
     }
     inputs_.push_back({input.name, input.spec, fill(input, case_.name)});
-    input_ids_.push_back(graph_.input(input.name, input.spec, input.spec.dtype == DType::f32 && input.differentiable));
+    input_ids_.push_back(graph_.input(input.name, input.spec, is_real(input.spec.dtype) && input.differentiable));
   }
   std::vector<std::vector<TensorId>> outputs;
   for (int copy = 0; copy < copies; ++copy) {
@@ -107,6 +116,7 @@ void CaseRun::append_gradient(const std::vector<std::vector<TensorId>>& outputs)
       const TensorId output = graph_.keep(outputs[copy][k]);
       if (!graph_.info(output).wants_gradient) continue;
       CaseInput gradient = CaseInput::normal("d" + graph_.info(output).name, graph_.shape(output));
+      gradient.spec = graph_.spec(output);
       losses_.emplace_back(output, inputs_.size());
       inputs_.push_back({gradient.name, gradient.spec, fill(gradient, case_.name)});
       input_ids_.push_back(graph_.input(gradient.name, gradient.spec));
