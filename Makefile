@@ -7,7 +7,7 @@ JOBS ?= $(shell nproc)
 BUILD := build/release
 # What the demo trains: the digits preset, shortened to about a minute on two cores.
 DEMO_SETTINGS := --preset digits --set train.steps=2500 --set log.eval_every_steps=500
-SOURCES := git ls-files -z --cached --others --exclude-standard -- '*.h' '*.cpp' '*.cu'
+SOURCES := git ls-files -z --cached --others --exclude-standard -- '*.h' '*.cpp' '*.cu' '*.cuh'
 
 setup:
 	@.ci/setup

@@ -1,0 +1,241 @@
+#include "kernels/common/ptx/wgmma.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "kernels/common/convert.cuh"
+#include "tests/simt/collective.h"
+
+// wgmma. A product is only noted when it is issued; it reads its operands and writes its result in the wait that covers
+// its group. Until then the accumulators hold NaN in the threads' registers. Sums are plain f32 sums in ascending k.
+
+namespace roap::simt {
+
+namespace {
+
+constexpr unsigned kRows = 64, kDepth = 16;
+
+struct WgmmaOperand {
+  float* d;
+  const std::uint32_t* a_registers;  ///< null when A has a descriptor
+  std::uint64_t a, b;
+  bool accumulate;
+};
+
+const WgmmaOperand& operand_of(const Warp* warps, unsigned thread) {
+  return warps[thread / kLanes].operand<WgmmaOperand>(thread % kLanes);
+}
+
+/// First warp of the current warpgroup.
+const Warp* current_warps() {
+  const Warp& warp = *scheduler().current().warp;
+  return &warp.block->warps[warp.index / 4 * 4];
+}
+
+/// Calls use(register, row, column) for the accumulators of a thread.
+template <class Use>
+void for_accumulators(unsigned thread, unsigned columns, Use use) {
+  const unsigned lane = thread % kLanes, row = 16 * (thread / kLanes) + lane / 4;
+  for (unsigned i = 0; i < columns / 2; ++i) use(i, row + (i % 4 >= 2 ? 8 : 0), i / 4 * 8 + lane % 4 * 2 + i % 2);
+}
+
+/// The accumulators that these registers are in flight as; takes their values and leaves poison if they are not yet.
+Accumulators& find_or_add(Warpgroup& group, const Warp* warps, unsigned columns) {
+  float* const first = operand_of(warps, 0).d;
+  for (const auto& known : group.accumulators) {
+    if (known->registers[0] == first && known->columns == columns) return *known;
+  }
+  Accumulators& added = *group.accumulators.emplace_back(std::make_unique<Accumulators>());
+  added.columns = columns;
+  added.values.resize(std::size_t{kRows} * columns);
+  for (unsigned thread = 0; thread < kWarpgroupThreads; ++thread) {
+    float* const registers = added.registers[thread] = operand_of(warps, thread).d;
+    for_accumulators(thread, columns, [&](unsigned i, unsigned row, unsigned column) {
+      added.values[row * columns + column] = registers[i];
+      registers[i] = std::numeric_limits<float>::quiet_NaN();
+    });
+  }
+  return added;
+}
+
+/// A from the registers of all threads, as mma_m16n8k16 has it, 16 rows a warp.
+std::vector<float> gather_a(const Warp* warps) {
+  std::vector<float> a(kRows * kDepth);
+  for (unsigned thread = 0; thread < kWarpgroupThreads; ++thread) {
+    const unsigned lane = thread % kLanes;
+    for (unsigned i = 0; i < 4; ++i) {
+      const float2 pair = cuda::unpack_bf16(operand_of(warps, thread).a_registers[i]);
+      const unsigned row = 16 * (thread / kLanes) + lane / 4 + i % 2 * 8, k = lane % 4 * 2 + i / 2 * 8;
+      a[row * kDepth + k] = pair.x;
+      a[row * kDepth + k + 1] = pair.y;
+    }
+  }
+  return a;
+}
+
+/// Notes a product for the whole warpgroup; called by the last of its threads.
+void issue(unsigned columns, const Caller& caller) {
+  Warpgroup& group = current_warpgroup();
+  const Warp* warps = current_warps();
+  const WgmmaOperand& mine = operand_of(warps, 0);
+  for (unsigned thread = 1; thread < kWarpgroupThreads; ++thread) {
+    const WgmmaOperand& other = operand_of(warps, thread);
+    if (other.a != mine.a || other.b != mine.b || other.accumulate != mine.accumulate) {
+      scheduler().fail(cudaErrorIllegalInstruction,
+                       fmt::format("threads 0 and {} of the warpgroup give wgmma different descriptors", thread),
+                       caller);
+    }
+  }
+  if (!group.fenced) {
+    scheduler().fail(cudaErrorIllegalInstruction, "wgmma without wgmma_fence since the kernel's start or the last wait",
+                     caller);
+  }
+  Accumulators& accumulators = find_or_add(group, warps, columns);
+  ++accumulators.products;
+  group.open.push_back({&accumulators, mine.a_registers != nullptr ? gather_a(warps) : std::vector<float>(), mine.a,
+                        mine.b, mine.accumulate, caller});
+}
+
+void multiply(unsigned columns, WgmmaOperand mine, const Caller& caller) {
+  if (!last_of_warpgroup("wgmma", &mine, caller)) return;
+  issue(columns, caller);
+  release_warpgroup();
+}
+
+/// Two rows' worth of checks, then the 16 bf16 numbers of a K-major operand's row, as the descriptor places them.
+void read_row(Block& block, std::uint64_t descriptor, unsigned row, const char* name, const Caller& caller,
+              float (&values)[kDepth]) {
+  const std::size_t start = (descriptor & 0x3fff) << 4, eight_rows = (descriptor >> 32 & 0x3fff) << 4;
+  for (unsigned piece = 0; piece < 2; ++piece) {
+    std::size_t place = start + row / 8 * eight_rows + row % 8 * 128 + piece * 16;
+    place ^= (place >> 7 & 7) << 4;
+    if (scheduler().layout().find(place, 16) == nullptr) {
+      std::string text = fmt::format("wgmma reads row {} of {} {}", row, name, scheduler().layout().describe(place));
+      scheduler().fail(cudaErrorIllegalAddress, std::move(text), caller);
+    }
+    if (!block.async_view.readable(block.arena.data(), place)) {
+      std::string text =
+          fmt::format("wgmma reads {} at {}, which ordinary stores changed without fence_proxy_async after them", name,
+                      scheduler().layout().describe(place));
+      scheduler().fail(cudaErrorIllegalInstruction, std::move(text), caller);
+    }
+    const auto* numbers = reinterpret_cast<const __nv_bfloat16*>(block.arena.data() + place);
+    for (unsigned i = 0; i < 8; ++i) values[8 * piece + i] = cuda::to_float(numbers[i]);
+  }
+}
+
+void check_descriptor(std::uint64_t descriptor, const char* name, const Caller& caller) {
+  if (descriptor >> 62 != 1 || (descriptor >> 49 & 7) != 0) {
+    scheduler().fail(
+        cudaErrorNotSupported,
+        fmt::format("descriptor {:#x} of {}: the emulator knows the 128-byte swizzle without a base offset "
+                    "only (wgmma_descriptor)",
+                    descriptor, name),
+        caller);
+  }
+}
+
+/// Operands of the product that is being computed, here because reading them may fail.
+std::vector<float> b_columns;
+
+void compute(Product& product) {
+  Block& block = *scheduler().current().warp->block;
+  const unsigned columns = product.accumulators->columns;
+  float values[kDepth];
+  if (product.a_registers.empty()) {
+    check_descriptor(product.a, "A", product.caller);
+    product.a_registers.resize(kRows * kDepth);
+    for (unsigned row = 0; row < kRows; ++row) {
+      read_row(block, product.a, row, "A", product.caller, values);
+      std::copy_n(values, kDepth, &product.a_registers[row * kDepth]);
+    }
+  }
+  check_descriptor(product.b, "B", product.caller);
+  b_columns.resize(std::size_t{kDepth} * columns);
+  for (unsigned column = 0; column < columns; ++column) {
+    read_row(block, product.b, column, "B", product.caller, values);
+    for (unsigned k = 0; k < kDepth; ++k) b_columns[k * columns + column] = values[k];
+  }
+  float* d = product.accumulators->values.data();
+  if (!product.accumulate) std::fill_n(d, std::size_t{kRows} * columns, 0.0f);
+  for (unsigned row = 0; row < kRows; ++row, d += columns) {
+    for (unsigned k = 0; k < kDepth; ++k) {
+      const float a = product.a_registers[row * kDepth + k];
+      const float* b = &b_columns[k * columns];
+      for (unsigned column = 0; column < columns; ++column) d[column] += a * b[column];
+    }
+  }
+}
+
+/// Gives the threads their accumulators back once no product is in flight for them.
+void finish(Warpgroup& group, Accumulators& accumulators) {
+  if (--accumulators.products > 0) return;
+  for (unsigned thread = 0; thread < kWarpgroupThreads; ++thread) {
+    for_accumulators(thread, accumulators.columns, [&](unsigned i, unsigned row, unsigned column) {
+      accumulators.registers[thread][i] = accumulators.values[row * accumulators.columns + column];
+    });
+  }
+  std::erase_if(group.accumulators, [&](const auto& known) { return known.get() == &accumulators; });
+}
+
+void complete_groups(unsigned pending) {
+  Warpgroup& group = current_warpgroup();
+  while (group.groups.size() > pending) {
+    for (Product& product : group.groups.front()) {
+      compute(product);
+      finish(group, *product.accumulators);
+    }
+    group.groups.erase(group.groups.begin());
+  }
+  group.fenced = false;
+}
+
+}  // namespace
+}  // namespace roap::simt
+
+namespace roap::ptx {
+
+using simt::Caller;
+
+void wgmma_fence(Caller caller) {
+  if (!simt::last_of_warpgroup("wgmma_fence", nullptr, caller)) return;
+  simt::current_warpgroup().fenced = true;
+  simt::release_warpgroup();
+}
+
+void wgmma_commit_group(Caller caller) {
+  if (!simt::last_of_warpgroup("wgmma_commit_group", nullptr, caller)) return;
+  simt::Warpgroup& group = simt::current_warpgroup();
+  group.groups.push_back(std::move(group.open));
+  group.open.clear();
+  simt::release_warpgroup();
+}
+
+void wgmma_wait(int pending, Caller caller) {
+  if (!simt::last_of_warpgroup("wgmma_wait_group", nullptr, caller)) return;
+  simt::complete_groups(static_cast<unsigned>(pending));
+  simt::release_warpgroup();
+}
+
+void wgmma_m64n64k16(float (&d)[32], std::uint64_t a, std::uint64_t b, bool accumulate, Caller caller) {
+  simt::multiply(64, {d, nullptr, a, b, accumulate}, caller);
+}
+void wgmma_m64n128k16(float (&d)[64], std::uint64_t a, std::uint64_t b, bool accumulate, Caller caller) {
+  simt::multiply(128, {d, nullptr, a, b, accumulate}, caller);
+}
+void wgmma_m64n256k16(float (&d)[128], std::uint64_t a, std::uint64_t b, bool accumulate, Caller caller) {
+  simt::multiply(256, {d, nullptr, a, b, accumulate}, caller);
+}
+void wgmma_m64n64k16(float (&d)[32], const std::uint32_t (&a)[4], std::uint64_t b, bool accumulate, Caller caller) {
+  simt::multiply(64, {d, a, 0, b, accumulate}, caller);
+}
+void wgmma_m64n128k16(float (&d)[64], const std::uint32_t (&a)[4], std::uint64_t b, bool accumulate, Caller caller) {
+  simt::multiply(128, {d, a, 0, b, accumulate}, caller);
+}
+void wgmma_m64n256k16(float (&d)[128], const std::uint32_t (&a)[4], std::uint64_t b, bool accumulate, Caller caller) {
+  simt::multiply(256, {d, a, 0, b, accumulate}, caller);
+}
+
+}  // namespace roap::ptx
