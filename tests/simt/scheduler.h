@@ -33,8 +33,12 @@ class Scheduler {
   /// The block whose shared memory contains the address, or null.
   [[nodiscard]] Block* block_of_shared(const void* address) const;
 
-  /// Suspends the current thread until wake() names it.
-  void wait(const Waiting& waiting);
+  /// Suspends the current thread until wake() names it. A caller does nothing after it, if it can, so that the call of
+  /// suspend() is its last and the way back is short.
+  void wait(const Waiting& waiting) {
+    current_->waiting = waiting;
+    suspend();
+  }
   /// Suspends it until nothing else can run or wake_pollers() is called.
   void poll(const Waiting& waiting);
   /// Lets another thread go first, or not.
@@ -57,6 +61,7 @@ class Scheduler {
 
  private:
   static void fiber_body();
+  void suspend();
   void start_cluster(std::uint64_t number);
   void run_cluster();
   void check_after_cluster();
@@ -99,7 +104,10 @@ class Scheduler {
   cudaError_t error_ = cudaSuccess;
 };
 
-Scheduler& scheduler();
+namespace detail {
+extern Scheduler scheduler;
+}
+inline Scheduler& scheduler() { return detail::scheduler; }
 
 // Called by the scheduler when a thread ends, which may complete what others wait for.
 void lane_ended(Warp& warp, unsigned lane);
