@@ -69,7 +69,7 @@ inline void Scheduler::remove_ready(Warp& warp, std::uint32_t lane_bit) {
 }
 
 inline Thread* Scheduler::next() {
-  if (!deferred_.empty() && live_threads_ > 0 && random_.one_in(8)) run_deferred();
+  if (!deferred_.empty() && live_threads_ > 0 && landing_ != 0 && random_.one_in(landing_)) run_deferred();
   while (ready_warps_.empty()) {
     if (live_threads_ == 0) return nullptr;
     if (!deferred_.empty()) {
@@ -143,8 +143,11 @@ void Scheduler::start_cluster(std::uint64_t number) {
     start_block(block);
   }
   reset_cluster_barrier();
-  // Between warps that take turns and warps that run as far ahead as they can.
+  // Between warps that take turns and warps that run as far ahead as they can; and between copies that land soon and
+  // copies that land as late as they may.
   turn_ = 1u << (2 + 4 * random_.below(3));
+  const unsigned landings[] = {8, 1024, 0};
+  landing_ = landings[random_.below(3)];
 }
 
 void Scheduler::start_block(Block& block) {

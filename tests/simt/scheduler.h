@@ -49,7 +49,7 @@ class Scheduler {
   void made_progress() { idle_rounds_ = 0, spins_ = 0; }
   /// An atomic operation, which may be one turn of such a loop.
   void count_spin();
-  /// Something that happens at a random later time, at the latest when nothing else can.
+  /// Something that happens at a random later time, in some blocks not before no thread can run.
   void defer(std::function<void()> action) { deferred_.push_back(std::move(action)); }
   [[nodiscard]] Random& random() { return random_; }
 
@@ -94,7 +94,8 @@ class Scheduler {
   Thread* current_ = nullptr;
   Warp* current_warp_ = nullptr;
   unsigned live_threads_ = 0;
-  unsigned turn_ = 1;  ///< a warp keeps running until, once in so many times, another gets its turn
+  unsigned turn_ = 1;     ///< a warp keeps running until, once in so many times, another gets its turn
+  unsigned landing_ = 0;  ///< a deferred action takes place once in so many times; 0: only when no thread can run
   std::vector<Warp*> ready_warps_;
   std::vector<Thread*> pollers_;
   std::vector<std::function<void()>> deferred_;
