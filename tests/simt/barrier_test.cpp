@@ -4,7 +4,7 @@
 #include <stdexcept>
 
 #include "kernels/common/shared.h"
-#include "tests/simt/device_array.h"
+#include "tests/simt/test_util.h"
 
 namespace roap::simt {
 namespace {

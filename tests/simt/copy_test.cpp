@@ -6,7 +6,7 @@
 #include "kernels/common/ptx/mbarrier.h"
 #include "kernels/common/shared.h"
 #include "kernels/common/tensor_map.h"
-#include "tests/simt/device_array.h"
+#include "tests/simt/test_util.h"
 
 namespace roap::simt {
 namespace {

@@ -4,24 +4,16 @@
 #include <cmath>
 
 #include "kernels/common/convert.cuh"
-#include "tests/simt/device_array.h"
+#include "tests/simt/test_util.h"
 
 namespace roap::simt {
 namespace {
 
 using Demo = SimtTest;
 
-/// Exact in bf16, and products add up exactly in f32: results are equal in any order of summation.
-template <class T>
-std::vector<T> numbers(int count, int first) {
-  std::vector<T> x(count);
-  for (int i = 0; i < count; ++i) x[i] = static_cast<float>(((first + i) * 37 + 11) % 61 - 30) / 8.0f;
-  return x;
-}
-
 template <class T>
 void check_transpose(int rows, int columns) {
-  const auto x = numbers<T>(rows * columns, 1);
+  const auto x = exact_numbers<T>(rows * columns, 1);
   DeviceArray<T> device_x(x), device_y(x.size());
   cuda::demo_transpose(rows, columns, device_x.data(), device_y.data(), nullptr);
   const auto y = device_y.values();
@@ -42,7 +34,7 @@ TEST_F(Demo, Transpose) {
 using Gemm = void (*)(int, int, int, const __nv_bfloat16*, const __nv_bfloat16*, float*, cudaStream_t);
 
 void check_gemm(Gemm gemm, int m, int n, int k) {
-  const auto a = numbers<__nv_bfloat16>(m * k, 2), b = numbers<__nv_bfloat16>(n * k, 7);
+  const auto a = exact_numbers<__nv_bfloat16>(m * k, 2), b = exact_numbers<__nv_bfloat16>(n * k, 7);
   DeviceArray<__nv_bfloat16> device_a(a), device_b(b);
   DeviceArray<float> device_c(static_cast<std::size_t>(m) * n);
   gemm(m, n, k, device_a.data(), device_b.data(), device_c.data(), nullptr);

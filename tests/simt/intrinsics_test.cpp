@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "kernels/common/vector_access.cuh"
-#include "tests/simt/device_array.h"
+#include "tests/simt/test_util.h"
 
 namespace roap::simt {
 namespace {

@@ -1,7 +1,7 @@
 #include <cstring>
 
 #include "kernels/common/shared.h"
-#include "tests/simt/device_array.h"
+#include "tests/simt/test_util.h"
 
 namespace roap::simt {
 namespace {

@@ -261,7 +261,7 @@ void Scheduler::finish_thread() {
   remove_ready(warp, 1u << thread.lane);
   --warp.block->live;
   --live_threads_;
-  lane_ended(warp, thread.lane);
+  lane_ended(warp);
   thread_left_cluster(thread);
 }
 

@@ -111,7 +111,7 @@ extern Scheduler scheduler;
 inline Scheduler& scheduler() { return detail::scheduler; }
 
 // Called by the scheduler when a thread ends, which may complete what others wait for.
-void lane_ended(Warp& warp, unsigned lane);
+void lane_ended(Warp& warp);
 void thread_left_cluster(Thread& thread);
 void reset_cluster_barrier();
 

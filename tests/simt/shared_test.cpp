@@ -3,8 +3,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "tests/simt/device_array.h"
 #include "tests/simt/sanitizer.h"
+#include "tests/simt/test_util.h"
 
 namespace roap::simt {
 namespace {

@@ -9,7 +9,7 @@
 #include "kernels/common/ptx/wgmma.h"
 #include "kernels/common/reduce.cuh"
 #include "tests/simt/demo/demo.h"
-#include "tests/simt/device_array.h"
+#include "tests/simt/test_util.h"
 
 // Prints how fast the emulator is; the README's figures come from here.
 

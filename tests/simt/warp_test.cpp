@@ -2,7 +2,7 @@
 #include <numeric>
 
 #include "kernels/common/reduce.cuh"
-#include "tests/simt/device_array.h"
+#include "tests/simt/test_util.h"
 
 namespace roap::simt {
 namespace {

@@ -9,7 +9,7 @@
 #include "kernels/common/ptx/fence.h"
 #include "kernels/common/ptx/setmaxnreg.h"
 #include "kernels/common/shared.h"
-#include "tests/simt/device_array.h"
+#include "tests/simt/test_util.h"
 
 namespace roap::simt {
 namespace {
@@ -17,12 +17,6 @@ namespace {
 using Wgmma = SimtTest;
 
 constexpr int kDepth = 64;  // one tile: rows of 128 bytes
-
-std::vector<__nv_bfloat16> numbers(int count, int first) {
-  std::vector<__nv_bfloat16> x(count);
-  for (int i = 0; i < count; ++i) x[i] = static_cast<float>(((first + i) * 37 + 11) % 61 - 30) / 8.0f;
-  return x;
-}
 
 /// What a kernel does wrong.
 enum class Bug { none, no_wait, no_fence, no_proxy_fence, overwrite, few_threads, descriptors, no_commit };
@@ -117,7 +111,7 @@ std::vector<float> run(bool a_in_registers, Bug bug, const std::vector<__nv_bflo
 
 template <int kColumns>
 void check_product() {
-  const auto a = numbers(64 * kDepth, 3), b = numbers(kColumns * kDepth, 8);
+  const auto a = exact_numbers<__nv_bfloat16>(64 * kDepth, 3), b = exact_numbers<__nv_bfloat16>(kColumns * kDepth, 8);
   std::vector<float> expected(64 * kColumns);
   for (int i = 0; i < 64; ++i) {
     for (int j = 0; j < kColumns; ++j) {
@@ -137,17 +131,20 @@ TEST_F(Wgmma, ProductsMatchPlainLoops) {
 }
 
 TEST_F(Wgmma, MissingWaitShowsAsPoison) {
-  const auto d = run<64>(false, Bug::no_wait, numbers(64 * kDepth, 3), numbers(64 * kDepth, 8));
+  const auto d = run<64>(false, Bug::no_wait, exact_numbers<__nv_bfloat16>(64 * kDepth, 3),
+                         exact_numbers<__nv_bfloat16>(64 * kDepth, 8));
   EXPECT_TRUE(std::all_of(d.begin(), d.end(), [](float x) { return std::isnan(x); }));
 }
 
 TEST_F(Wgmma, OperandsAreReadNoEarlierThanTheWait) {
-  const auto a = numbers(64 * kDepth, 3), b = numbers(64 * kDepth, 8);
+  const auto a = exact_numbers<__nv_bfloat16>(64 * kDepth, 3), b = exact_numbers<__nv_bfloat16>(64 * kDepth, 8);
   EXPECT_NE(run<64>(false, Bug::overwrite, a, b), run<64>(false, Bug::none, a, b));
 }
 
 void expect_report(Bug bug, const std::string& part) {
-  EXPECT_THROW(run<64>(false, bug, numbers(64 * kDepth, 3), numbers(64 * kDepth, 8)), DeviceError);
+  EXPECT_THROW(
+      run<64>(false, bug, exact_numbers<__nv_bfloat16>(64 * kDepth, 3), exact_numbers<__nv_bfloat16>(64 * kDepth, 8)),
+      DeviceError);
   EXPECT_NE(last_report().find(part), std::string::npos) << last_report();
   reset();
 }

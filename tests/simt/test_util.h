@@ -38,6 +38,15 @@ class DeviceArray {
   std::size_t size_;
 };
 
+/// Numbers that bf16 and tf32 hold exactly and whose products add up exactly in f32, so that sums are equal in any
+/// order.
+template <class T>
+std::vector<T> exact_numbers(int count, int first) {
+  std::vector<T> x(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) x[i] = static_cast<float>(((first + i) * 37 + 11) % 61 - 30) / 8.0f;
+  return x;
+}
+
 /// Every test begins without failures of earlier ones.
 class SimtTest : public testing::Test {
  protected:
