@@ -108,10 +108,7 @@ def recompute(trace, dtype, memory_format=torch.contiguous_format, reverse=False
 
     symbols = ground(trace, weights, images, memory_format)
     winners = {n: order.argsort()[w.long()] for n, w in trace.group("winner.").items()}
-    synthesised = synthesise(trace, weights, y, symbols, sum(sketch.groups), winners or None)
-    logits = synthesised
-    if float(trace.setting("train.explore", 0.0)) > 0:
-        logits = reference.mix_uniform(logits, trace.number("explore"), sketch.groups)
+    logits = synthesise(trace, weights, y, symbols, sum(sketch.groups), winners or None)
     noisy = trace.setting("train.method") != "softmax" and "noise.gumbel" in trace.tensors
     noise = trace.tensors["noise.gumbel"].to(dtype) if noisy else 0.0  # [T samples, P]
     samples = int(trace.setting("train.samples", 1))
@@ -121,7 +118,7 @@ def recompute(trace, dtype, memory_format=torch.contiguous_format, reverse=False
     floor = trace.number("loss_floor")
     loss = reference.task_loss(trace.setting("train.loss"), yhat, y, sigma, length, trace.number("lambda"), floor)
     loss.backward()
-    outputs = {"symbols": symbols[order], "logits": synthesised, "z": z, "yhat": yhat[:, order], "length": length,
+    outputs = {"symbols": symbols[order], "logits": logits, "z": z, "yhat": yhat[:, order], "length": length,
                "loss": loss.view(1)}
     gradients = {n: w.grad if w.grad is not None else torch.zeros_like(w) for n, w in weights.items()}
     return {n: t.detach() for n, t in outputs.items()}, gradients
