@@ -11,10 +11,11 @@
 
 namespace roap {
 
+// Every operator's folder registers its kernels.
 #define ROAP_OPERATOR(NAME) void NAME##_register_cuda();
 #include "kernels/ops.def"
 #undef ROAP_OPERATOR
-void add_in_place_register_cuda();
+void add_in_place_register_cuda();  // the engine's own operator
 
 namespace {
 
@@ -62,7 +63,7 @@ CudaStatus cuda_status() {
   if (counted != cudaSuccess) cudaGetLastError();
   for (int index = 0; counted == cudaSuccess && index < count; ++index) {
     cudaDeviceProp properties{};
-    check_cuda(cudaGetDeviceProperties(&properties, index), fmt::format("ask for properties of CUDA device {}", index));
+    cuda::check_cuda(cudaGetDeviceProperties(&properties, index), fmt::format("ask for properties of CUDA device {}", index));
     status.devices.push_back({properties.name, properties.major, properties.minor, properties.multiProcessorCount,
                               properties.totalGlobalMem, bytes_per_second(index),
                               f32_flop_per_second(index, properties)});

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/common/cuda_stream.h"
+#include "kernels/common/cuda_types.h"
 
 // Mixes the choice that a group of logits stands for with the uniform one, so that no alternative ever becomes too
 // rare to be sampled: with p = softmax(logits) of a group of n and the share e of the uniform choice,

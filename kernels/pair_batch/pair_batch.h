@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/common/cuda_stream.h"
+#include "kernels/common/cuda_types.h"
 #include "kernels/common/philox.h"
 
 // Draws the pairs of a step. Each pair has `symbols` images; image position p (image j of pair b: p = b symbols + j)
