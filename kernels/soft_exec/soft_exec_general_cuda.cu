@@ -1,5 +1,4 @@
-#include "kernels/common/launch.h"
-#include "kernels/common/reduce.cuh"
+#include "kernels/common/pair_tiles.cuh"
 #include "kernels/soft_exec/soft_exec.h"
 #include "kernels/soft_exec/soft_exec_lines.cuh"
 
@@ -7,12 +6,7 @@ namespace roap::cuda {
 
 namespace {
 
-constexpr int kThreads = 128;
-constexpr int kWarps = kThreads / kWarpSize;
-constexpr int kPairs = kThreads;               ///< of a tile; a thread owns one
-constexpr std::int64_t kMostBlocks = 4 * 132;  ///< so that their tiles stay in the cache
-
-/// A block's place in the workspace: rows [kPairs], a column per pair.
+/// A block's tile: rows [kTilePairs].
 struct Tile {
   float* values;     ///< [V + L]
   float* left;       ///< [L], both arguments of every line
@@ -25,16 +19,16 @@ std::int64_t tile_rows(const StraightLineLayout& layout, bool backward) {
 }
 
 __device__ __forceinline__ Tile tile_of(const StraightLineLayout& layout, float* memory) {
-  float* left = memory + static_cast<std::int64_t>(layout.symbols + layout.lines) * kPairs;
-  float* right = left + static_cast<std::int64_t>(layout.lines) * kPairs;
-  return {memory, left, right, right + static_cast<std::int64_t>(layout.lines) * kPairs};
+  float* left = memory + static_cast<std::int64_t>(layout.symbols + layout.lines) * kTilePairs;
+  float* right = left + static_cast<std::int64_t>(layout.lines) * kTilePairs;
+  return {memory, left, right, right + static_cast<std::int64_t>(layout.lines) * kTilePairs};
 }
 
-/// Mixture of a pair's values, which are kPairs apart.
+/// Mixture of a pair's values, which are kTilePairs apart.
 __device__ __forceinline__ float argument(const float* weights, const float* values, int choices) {
   float sum = 0;
 #pragma unroll 4
-  for (int i = 0; i < choices; ++i) sum += __ldg(weights + i) * values[i * kPairs];
+  for (int i = 0; i < choices; ++i) sum += __ldg(weights + i) * values[i * kTilePairs];
   return sum;
 }
 
@@ -46,7 +40,7 @@ __device__ __forceinline__ void run_lines(const StraightLineLayout& layout, cons
     const float a = argument(z + layout.left(line), values, layout.choices(line));
     const float b = argument(z + layout.right(line), values, layout.choices(line));
     const SoftOperator o = soft_operator(z + layout.operators(line));
-    values[layout.choices(line) * kPairs] = o.first * a + o.second * b + o.product * (a * b);
+    values[layout.choices(line) * kTilePairs] = o.first * a + o.second * b + o.product * (a * b);
     keep(line, a, b);
   }
 }
@@ -57,17 +51,17 @@ __device__ __forceinline__ void run_lines(const StraightLineLayout& layout, cons
 /// Memory    values in the workspace, which stays in the cache; weights by broadcast. Bound by reads of the cache
 /// Numerics  f32, choices ascending
 /// Limits    none
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kTilePairs)
     soft_exec_general_forward_kernel(SoftExecDims d, std::int64_t tiles, const float* z, const float* symbols,
                                      float* yhat, float* workspace) {
   const int inputs = d.layout.symbols, last = d.layout.symbols + d.layout.lines - 1;
-  float* values = workspace + static_cast<std::int64_t>(blockIdx.x) * (last + 1) * kPairs + threadIdx.x;
+  float* values = workspace + static_cast<std::int64_t>(blockIdx.x) * (last + 1) * kTilePairs + threadIdx.x;
   for (std::int64_t item = blockIdx.x; item < d.tasks * tiles; item += gridDim.x) {
-    const std::int64_t task = item / tiles, pair = item % tiles * kPairs + threadIdx.x;
+    const std::int64_t task = item / tiles, pair = item % tiles * kTilePairs + threadIdx.x;
     if (pair >= d.pairs) continue;
-    for (int j = 0; j < inputs; ++j) values[j * kPairs] = symbols[pair * inputs + j];
+    for (int j = 0; j < inputs; ++j) values[j * kTilePairs] = symbols[pair * inputs + j];
     run_lines(d.layout, z + task * d.layout.count(), values, [](int, float, float) {});
-    yhat[task * d.pairs + pair] = values[last * kPairs];
+    yhat[task * d.pairs + pair] = values[last * kTilePairs];
   }
 }
 
@@ -76,13 +70,13 @@ __device__ __forceinline__ void sweep_back(const StraightLineLayout& layout, con
   for (int line = layout.lines - 1; line >= 0; --line) {
     const SoftOperator o = soft_operator(z + layout.operators(line));
     const float *left = z + layout.left(line), *right = z + layout.right(line);
-    const float g = column.gradients[layout.choices(line) * kPairs];
-    const float da = g * (o.first + o.product * column.right[line * kPairs]);
-    const float db = g * (o.second + o.product * column.left[line * kPairs]);
+    const float g = column.gradients[layout.choices(line) * kTilePairs];
+    const float da = g * (o.first + o.product * column.right[line * kTilePairs]);
+    const float db = g * (o.second + o.product * column.left[line * kTilePairs]);
 #pragma unroll 4
     for (int i = 0; i < layout.choices(line); ++i) {
-      const float earlier = line == layout.lines - 1 ? 0.0f : column.gradients[i * kPairs];
-      column.gradients[i * kPairs] = (earlier + __ldg(left + i) * da) + __ldg(right + i) * db;
+      const float earlier = line == layout.lines - 1 ? 0.0f : column.gradients[i * kTilePairs];
+      column.gradients[i * kTilePairs] = (earlier + __ldg(left + i) * da) + __ldg(right + i) * db;
     }
   }
 }
@@ -90,7 +84,7 @@ __device__ __forceinline__ void sweep_back(const StraightLineLayout& layout, con
 /// What one pair, element `pair` of the tile's rows, adds to the gradient of weight i.
 __device__ __forceinline__ float weight_gradient(const StraightLineLayout& layout, const float* z, const Tile& tile,
                                                  std::int64_t i, int pair) {
-  const auto at = [pair](const float* rows, int row) { return rows[row * kPairs + pair]; };
+  const auto at = [pair](const float* rows, int row) { return rows[row * kTilePairs + pair]; };
   if (i < layout.operators(layout.lines)) {
     const int line = static_cast<int>(i) / kOperators, kind = static_cast<int>(i) % kOperators;
     const float g = at(tile.gradients, layout.choices(line)), a = at(tile.left, line), b = at(tile.right, line);
@@ -111,66 +105,61 @@ __device__ __forceinline__ float weight_gradient(const StraightLineLayout& layou
 /// Mapping   a block owns a task at a time and runs 128 pairs forward and back, a thread one pair; then a warp adds
 ///           their part to the gradient of one weight at a time
 /// Memory    values, arguments and gradients in the workspace, which stays in the cache. Bound by reads of it
-/// Numerics  f32; four pairs per lane in order, lanes in a fixed tree, tiles of 128 pairs in order
+/// Numerics  f32; sums over a tile as in write_tile_gradients, then tiles in order
 /// Limits    none
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kTilePairs, 4)
     soft_exec_general_backward_kernel(SoftExecDims d, std::int64_t rows, const float* dyhat, const float* z,
                                       const float* symbols, float* dz, bool accumulate_z, float* parts,
                                       float* workspace) {
   const int inputs = d.layout.symbols, last = d.layout.symbols + d.layout.lines - 1;
-  const Tile tile = tile_of(d.layout, workspace + blockIdx.x * rows * kPairs);
-  const int own = static_cast<int>(threadIdx.x), lane = own % kWarpSize;
+  const Tile tile = tile_of(d.layout, workspace + blockIdx.x * rows * kTilePairs);
+  const int own = static_cast<int>(threadIdx.x);
   const Tile column{tile.values + own, tile.left + own, tile.right + own, tile.gradients + own};
   for (std::int64_t task = blockIdx.x; task < d.tasks; task += gridDim.x) {
     const float* weights = z + task * d.layout.count();
-    for (std::int64_t first = 0; first < d.pairs; first += kPairs) {
+    for (std::int64_t first = 0; first < d.pairs; first += kTilePairs) {
       const std::int64_t pair = first + own;
       const bool exists = pair < d.pairs;  // all others are zeros and add nothing
       __syncthreads();                     // the tile is free
-      for (int j = 0; j < inputs; ++j) column.values[j * kPairs] = exists ? symbols[pair * inputs + j] : 0.0f;
+      for (int j = 0; j < inputs; ++j) column.values[j * kTilePairs] = exists ? symbols[pair * inputs + j] : 0.0f;
       run_lines(d.layout, weights, column.values, [&](int line, float a, float b) {
-        column.left[line * kPairs] = a;
-        column.right[line * kPairs] = b;
+        column.left[line * kTilePairs] = a;
+        column.right[line * kTilePairs] = b;
       });
-      column.gradients[last * kPairs] = exists ? dyhat[task * d.pairs + pair] : 0.0f;
+      column.gradients[last * kTilePairs] = exists ? dyhat[task * d.pairs + pair] : 0.0f;
       sweep_back(d.layout, weights, column);
       for (int j = 0; j < inputs && exists; ++j) {
-        parts[(task * d.pairs + pair) * inputs + j] = column.gradients[j * kPairs];
+        parts[(task * d.pairs + pair) * inputs + j] = column.gradients[j * kTilePairs];
       }
       __syncthreads();
       if (dz == nullptr) continue;
-      for (std::int64_t i = own / kWarpSize; i < d.layout.count(); i += kWarps) {
-        float sum = 0;
-        for (int p = lane; p < kPairs; p += kWarpSize) sum += weight_gradient(d.layout, weights, tile, i, p);
-        sum = warp_sum(sum);
-        float& target = dz[task * d.layout.count() + i];
-        if (lane == 0) target = accumulate_z || first > 0 ? target + sum : sum;
-      }
+      write_tile_gradients(d.layout.count(), dz + task * d.layout.count(), accumulate_z || first > 0,
+                           [&](std::int64_t i, int p) { return weight_gradient(d.layout, weights, tile, i, p); });
     }
   }
 }
 
-std::int64_t forward_tiles(const SoftExecDims& d) { return blocks_for(d.pairs, kPairs); }
+std::int64_t forward_tiles(const SoftExecDims& d) { return blocks_for(d.pairs, kTilePairs); }
 
 std::int64_t blocks_of(const SoftExecDims& d, bool backward) {
-  return std::min(backward ? d.tasks : d.tasks * forward_tiles(d), kMostBlocks);
+  return tile_blocks(backward ? d.tasks : d.tasks * forward_tiles(d), tile_rows(d.layout, backward));
 }
 
 }  // namespace
 
 std::size_t soft_exec_general_workspace(const SoftExecDims& d, bool backward) {
-  return sizeof(float) * static_cast<std::size_t>(blocks_of(d, backward) * tile_rows(d.layout, backward) * kPairs);
+  return tile_bytes(blocks_of(d, backward), tile_rows(d.layout, backward));
 }
 
 void soft_exec_general_forward(const SoftExecDims& d, const float* z, const float* symbols, float* yhat,
                                float* workspace, Stream stream) {
-  launch("soft_exec_general_forward", {.grid = static_cast<unsigned>(blocks_of(d, false)), .block = kThreads}, stream,
+  launch("soft_exec_general_forward", {.grid = static_cast<unsigned>(blocks_of(d, false)), .block = kTilePairs}, stream,
          soft_exec_general_forward_kernel, d, forward_tiles(d), z, symbols, yhat, workspace);
 }
 
 void soft_exec_general_backward(const SoftExecDims& d, const float* dyhat, const float* z, const float* symbols,
                                 float* dz, bool accumulate_z, float* parts, float* workspace, Stream stream) {
-  launch("soft_exec_general_backward", {.grid = static_cast<unsigned>(blocks_of(d, true)), .block = kThreads}, stream,
+  launch("soft_exec_general_backward", {.grid = static_cast<unsigned>(blocks_of(d, true)), .block = kTilePairs}, stream,
          soft_exec_general_backward_kernel, d, tile_rows(d.layout, true), dyhat, z, symbols, dz, accumulate_z, parts,
          workspace);
 }
