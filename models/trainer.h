@@ -68,7 +68,8 @@ class Trainer {
   [[nodiscard]] Schedule schedule(std::uint64_t step) const;
   /// Names of the step's tensors in graph().
   struct Tensors {
-    TensorId images, pair_key, augmentation_key, pixels, y, sigma, sharpness, gumbel_key, explore, lambda, loss_floor, rates;
+    TensorId images, pair_key, augmentation_key, pixels, y, sigma, sharpness, gumbel_key, explore, lambda, loss_floor,
+        rates;
     TensorId symbols, logits, z, yhat, length, loss, loss_gradient, error, guard;
   };
   [[nodiscard]] const Tensors& tensors() const { return t_; }
