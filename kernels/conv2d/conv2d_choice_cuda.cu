@@ -185,4 +185,42 @@ ConvWeight conv_weight(const Conv2dDims& d) {
   return best;
 }
 
+ConvStem conv_stem(const Conv2dDims& d, bool backward_weight) {
+  ConvStem p;
+  p.y = tap_axis(vertical_axis(d), false);
+  p.x = tap_axis(horizontal_axis(d), false);
+  p.images = static_cast<int>(d.n);
+  p.inputs = static_cast<int>(d.ci);
+  p.outputs = static_cast<int>(d.co);
+  p.tap_row = blocks_of(p.x.taps * p.inputs, 2) * 2;
+  p.depth = p.y.taps * p.tap_row;
+  p.depth_padded = blocks_of(p.depth, 16) * 16;
+  const auto log2 = [](int size, int most) {
+    int log = 0;
+    while (log < most && 1 << log < size) ++log;
+    return log;
+  };
+  constexpr int kTileLog2 = 8;
+  static_assert(kStemTile == 1 << kTileLog2);
+  p.columns_log2 = log2(p.x.results, 4);
+  p.rows_log2 = log2(p.y.results, kTileLog2 - p.columns_log2);
+  p.patch_rows = (p.rows() - 1) * p.y.stride + p.y.taps;
+  // A row of a patch, and one more element that the padding of a row of taps may touch.
+  p.patch_pitch = blocks_of(((p.columns() - 1) * p.x.stride + p.x.taps) * p.inputs + 1, 2) * 2;
+  p.column_blocks = blocks_of(p.x.results, p.columns());
+  p.row_blocks = blocks_of(p.y.results, p.rows());
+  p.image_blocks = blocks_of(p.images, p.tile_images());
+  constexpr int kChannels = 64, kPlaces = 160;  // of a block
+  const int parts = blocks_of(p.outputs, kChannels) * (backward_weight ? blocks_of(p.depth, kPlaces) : 1);
+  p.tiles_per_block = blocks_of(p.tiles(), std::max(1, 2 * kMultiprocessors / parts));
+  return p;
+}
+
+bool conv_stem_fits(const Conv2dDims& d, bool backward_weight) {
+  constexpr std::int64_t kFewChannels = 8, kMostTaps = 1024;
+  if (d.ci >= kFewChannels || d.kh * d.kw > kMostTaps) return false;
+  const ConvStem p = conv_stem(d, backward_weight);
+  return (backward_weight ? conv_stem_weight_shared_bytes(p) : conv_stem_forward_shared_bytes(p)) <= kProductShared;
+}
+
 }  // namespace roap::cuda

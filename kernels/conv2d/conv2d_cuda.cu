@@ -169,11 +169,50 @@ class WeightPlan : public Conv2dPlan {
   ConvWeight weight_;
 };
 
+/// Forward in bf16 for few input channels.
+class StemPlan : public Conv2dPlan {
+ public:
+  explicit StemPlan(const Conv2dDims& d) : dims_(d), stem_(conv_stem(d, false)) {}
+  [[nodiscard]] std::size_t workspace_bytes() const override { return 0; }
+  void run(const void* a, const void* b, void* result, bool /*accumulate*/, std::byte* /*workspace*/,
+           Stream stream) const override {
+    conv_stem_forward(dims_, stem_, static_cast<const Bf16*>(a), static_cast<const float*>(b),
+                      static_cast<Bf16*>(result), stream);
+  }
+
+ private:
+  Conv2dDims dims_;
+  ConvStem stem_;
+};
+
+/// Backward weight in bf16 for few input channels. Workspace: the parts.
+class StemWeightPlan : public Conv2dPlan {
+ public:
+  explicit StemWeightPlan(const Conv2dDims& d)
+      : dims_(d), stem_(conv_stem(d, true)), parts_(conv_stem_parts(d, stem_)) {}
+  [[nodiscard]] std::size_t workspace_bytes() const override { return sizeof(float) * parts_.elements(); }
+  void run(const void* a, const void* b, void* result, bool /*accumulate*/, std::byte* workspace,
+           Stream stream) const override {
+    auto* parts = reinterpret_cast<float*>(workspace);
+    conv_stem_weight(stem_, static_cast<const Bf16*>(a), static_cast<const Bf16*>(b), parts, stream);
+    add_weight_parts(dims_, parts_, parts, static_cast<float*>(result), stream);
+  }
+
+ private:
+  Conv2dDims dims_;
+  ConvStem stem_;
+  WeightParts parts_;
+};
+
 }  // namespace
 
 template <>
 std::unique_ptr<Conv2dPlan> conv2d_plan<Bf16>(Conv2dPass pass, const Conv2dDims& d) {
-  if (pass == Conv2dPass::backward_weight) return std::make_unique<WeightPlan>(d);
+  if (pass == Conv2dPass::forward && conv_stem_fits(d, false)) return std::make_unique<StemPlan>(d);
+  if (pass == Conv2dPass::backward_weight) {
+    if (conv_stem_fits(d, true)) return std::make_unique<StemWeightPlan>(d);
+    return std::make_unique<WeightPlan>(d);
+  }
   return std::make_unique<ProductPlan>(pass, d);
 }
 

@@ -126,4 +126,38 @@ std::size_t shared_bytes(const ConvWeight& p);
 /// dy [n, ho, wo, co], x [n, h, w, ci] -> parts.
 void conv_weight_run(const ConvWeight& p, const Bf16* dy, const Bf16* x, float* parts, Stream stream);
 
+/// Forward and backward weight for few input channels, on tensor cores: the depth of the product is a whole patch of
+/// the image, gathered from shared memory. The order of a patch is (ky, kx, i), rows of taps rounded up to even sizes.
+struct ConvStem {
+  TapAxis y, x;
+  int images = 0, inputs = 0, outputs = 0;  ///< n, ci, co
+  int tap_row = 0;                          ///< elements of a row of taps: taps ci, rounded up to even
+  int depth = 0, depth_padded = 0;          ///< taps tap_row, and rounded up to a multiple of 16
+  int rows_log2 = 0, columns_log2 = 0;      ///< output positions of a tile; kStemTile of them in all images
+  int patch_rows = 0, patch_pitch = 0;      ///< of the input of one image of a tile; elements of a row
+  int column_blocks = 0, row_blocks = 0, image_blocks = 0;
+  int tiles_per_block = 0;
+  [[nodiscard]] __host__ __device__ int rows() const { return 1 << rows_log2; }
+  [[nodiscard]] __host__ __device__ int columns() const { return 1 << columns_log2; }
+  [[nodiscard]] __host__ __device__ int tile_images() const;
+  [[nodiscard]] __host__ __device__ int tiles() const { return column_blocks * row_blocks * image_blocks; }
+  [[nodiscard]] int splits() const { return (tiles() + tiles_per_block - 1) / tiles_per_block; }
+};
+inline constexpr int kStemTile = 256;
+inline int __host__ __device__ ConvStem::tile_images() const { return kStemTile >> (rows_log2 + columns_log2); }
+
+/// The way of computing it, for backward_weight where `backward_weight`, else for forward.
+ConvStem conv_stem(const Conv2dDims& d, bool backward_weight);
+/// Whether there are few channels and the tiles fit into shared memory.
+bool conv_stem_fits(const Conv2dDims& d, bool backward_weight);
+std::size_t conv_stem_forward_shared_bytes(const ConvStem& p);
+std::size_t conv_stem_weight_shared_bytes(const ConvStem& p);
+
+/// x [n, h, w, ci], w [co, ci, kh, kw] -> y [n, ho, wo, co].
+void conv_stem_forward(const Conv2dDims& d, const ConvStem& p, const Bf16* x, const float* w, Bf16* y, Stream stream);
+/// How conv_stem_weight writes its parts.
+WeightParts conv_stem_parts(const Conv2dDims& d, const ConvStem& p);
+/// dy [n, ho, wo, co], x [n, h, w, ci] -> parts.
+void conv_stem_weight(const ConvStem& p, const Bf16* dy, const Bf16* x, float* parts, Stream stream);
+
 }  // namespace roap::cuda
