@@ -16,9 +16,8 @@ template <int kTilesM_, int kTilesN_, int kWarpsM_>
 struct WarpTiles {
   static constexpr int kTilesM = kTilesM_, kTilesN = kTilesN_, kWarpsM = kWarpsM_;
   static constexpr int kRows = 16 * kTilesM * kWarpsM;
-  static constexpr int kMinBlocks = kRows == 256   ? 2
-                                    : kRows == 128 ? 3
-                                                   : 4;  // of a multiprocessor: bounds the registers
+  /// Of a multiprocessor: bounds the registers.
+  static constexpr int kMinBlocks = kRows == 256 ? 2 : kRows == 128 ? 3 : 4;
   static_assert(8 * kTilesN * (kThreads / kWarpSize / kWarpsM) == kProductColumns);
 };
 using Tiles256 = WarpTiles<4, 8, 4>;
@@ -46,13 +45,11 @@ __host__ __device__ int list_size(const ConvProduct& p) {
 
 __device__ BlockPlan plan_block(const ConvProduct& p) {
   BlockPlan b;
-  int block = static_cast<int>(blockIdx.x);
+  const int block = static_cast<int>(blockIdx.x);
   b.first_channel = block % p.channel_blocks * kProductColumns;
-  block /= p.channel_blocks;
-  b.first_column = block % p.column_blocks * p.tile.columns;
-  block /= p.column_blocks;
-  b.first_row = block % p.row_blocks * p.tile.rows;
-  b.first_image = block / p.row_blocks * p.tile.images;
+  b.first_column = block / p.channel_blocks * p.tile.columns;
+  b.first_row = static_cast<int>(blockIdx.y) * p.tile.rows;
+  b.first_image = static_cast<int>(blockIdx.z) * p.tile.images;
   b.source_rows = p.y.sources_of(b.first_row, min(p.tile.rows, p.y.results - b.first_row));
   b.source_columns = p.x.sources_of(b.first_column, min(p.tile.columns, p.x.results - b.first_column));
   b.regions = dynamic_shared<Bf16>();
@@ -64,73 +61,71 @@ __device__ BlockPlan plan_block(const ConvProduct& p) {
   return b;
 }
 
-/// One warp lists the taps that results [first, first + count) use, and their number behind the list.
-__device__ void list_used_taps(const TapAxis& axis, int first, int count, int* used) {
+/// One warp fills the lists of an axis for results [first, first + count), count <= 16: cells[tap][i] = where the
+/// source of result first + i lies in `range`, times `scale`, or -1.
+__device__ void list_axis(const TapAxis& axis, int first, int count, const PositionRange& range, int scale, int* cells,
+                          int* used) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
   int number = 0;
-  for (int base = 0; base < axis.taps; base += kWarpSize) {
-    bool any = false;
-    for (int r = first; r < min(first + count, axis.results); ++r) {
-      any = any || (base + lane < axis.taps && axis.source(r, base + lane) >= 0);
-    }
-    const unsigned mask = __ballot_sync(kAllLanes, any);
-    if (any) used[number + __popc(mask & ((1u << lane) - 1))] = base + lane;
-    number += __popc(mask);
+#pragma unroll 1
+  for (int tap = 0; tap < axis.taps; ++tap) {
+    const int source = lane < count && first + lane < axis.results ? axis.source(first + lane, tap) : -1;
+    if (lane < count) cells[tap * count + lane] = source < 0 ? -1 : (source - range.begin) * scale;
+    if (__ballot_sync(kAllLanes, source >= 0) == 0) continue;
+    if (lane == 0) used[number] = tap;
+    ++number;
   }
   if (lane == 0) used[axis.taps] = number;
 }
 
-/// cells[tap][i] = position of the source of result first + i among `range`, times `scale`, or -1.
-__device__ void list_cells(const TapAxis& axis, int first, int count, const PositionRange& range, int scale,
-                           int* cells) {
-  for (int e = static_cast<int>(threadIdx.x); e < axis.taps * count; e += kThreads) {
-    const int result = first + e % count;
-    const int source = result < axis.results ? axis.source(result, e / count) : -1;
-    cells[e] = source < 0 ? -1 : (source - range.begin) * scale;
-  }
-}
-
 __device__ void make_lists(const ConvProduct& p, const BlockPlan& b) {
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize;
-  list_cells(p.y, b.first_row, p.tile.rows, b.source_rows, p.tile.per_tap ? 0 : b.source_columns.size, b.row_cells);
-  list_cells(p.x, b.first_column, p.tile.columns, b.source_columns, p.tile.per_tap ? 0 : 1, b.column_cells);
-  if (warp == 0) list_used_taps(p.y, b.first_row, p.tile.rows, b.used_rows);
-  if (warp == 1) list_used_taps(p.x, b.first_column, p.tile.columns, b.used_columns);
+  const int row_scale = p.tile.per_tap ? 0 : b.source_columns.size, column_scale = p.tile.per_tap ? 0 : 1;
+  if (warp == 0) list_axis(p.y, b.first_row, p.tile.rows, b.source_rows, row_scale, b.row_cells, b.used_rows);
+  if (warp == 1) {
+    list_axis(p.x, b.first_column, p.tile.columns, b.source_columns, column_scale, b.column_cells, b.used_columns);
+  }
   __syncthreads();
 }
 
-/// Counts steps: taps of a row of taps, rows of taps, then chunks of channels.
+/// Counts steps: taps of a row of taps, rows of taps, then chunks of channels; `region` is the stage of shared memory
+/// with the step's sources.
 struct StepCounter {
-  int y = 0, x = 0, chunk = 0;
-  __device__ void advance(int rows, int columns) {
-    if (++x < columns) return;
-    x = 0;
-    if (++y < rows) return;
-    y = 0;
-    ++chunk;
+  int y = 0, x = 0, chunk = 0, region = 0;
+  __device__ __forceinline__ void advance(const ConvProduct& p, int rows, int columns) {
+    bool next_region = p.tile.per_tap;
+    if (++x >= columns) {
+      x = 0;
+      if (++y >= rows) {
+        y = 0;
+        ++chunk;
+        next_region = true;
+      }
+    }
+    if (next_region && ++region == p.source_stages) region = 0;
   }
 };
 
-/// The stage of shared memory with the sources of a step.
-__device__ __forceinline__ Bf16* region_stage(const ConvProduct& p, const BlockPlan& b, const StepCounter& s,
-                                              int step) {
-  return b.regions + (p.tile.per_tap ? step : s.chunk) % p.source_stages * region_elements(p);
+template <bool kVectors>
+__device__ __forceinline__ void load_sources(const ConvProduct& p, const BlockPlan& b, const StepCounter& s,
+                                             const PositionRange& rows, const PositionRange& columns,
+                                             const Bf16* source) {
+  const RegionSource region{source, p.images, p.y.sources, p.x.sources, p.depth, b.first_image, s.chunk * kProductDepth,
+                            rows,   columns};
+  load_region<kPieces, kThreads, kVectors>(b.regions + s.region * region_elements(p), region, p.tile.images);
 }
 
-/// Starts the copies of step number `step`: its weights and, when it is the first to need them, its sources.
+/// Starts the copies of step number `step`: its weights and, when it is the first to need them, its sources; those of
+/// the first chunk are on their way already.
 template <bool kVectors>
 __device__ __forceinline__ void load_step(const ConvProduct& p, const BlockPlan& b, const StepCounter& s, int step,
                                           const Bf16* source, const Bf16* weights) {
   const int tap_row = b.used_rows[s.y], tap_column = b.used_columns[s.x];
-  if (p.tile.per_tap || (s.y == 0 && s.x == 0)) {
-    RegionSource region{
-        source,        p.images,        p.y.sources, p.x.sources, p.depth, b.first_image, s.chunk * kProductDepth,
-        b.source_rows, b.source_columns};
-    if (p.tile.per_tap) {
-      region.cell_rows = {p.y.source(b.first_row, tap_row), 1};
-      region.cell_columns = {p.x.source(b.first_column, tap_column), 1};
-    }
-    load_region<kPieces, kThreads, kVectors>(region_stage(p, b, s, step), region, p.tile.images);
+  if (p.tile.per_tap) {
+    load_sources<kVectors>(p, b, s, {p.y.source(b.first_row, tap_row), 1}, {p.x.source(b.first_column, tap_column), 1},
+                           source);
+  } else if (s.y == 0 && s.x == 0 && step > 0) {
+    load_sources<kVectors>(p, b, s, b.source_rows, b.source_columns, source);
   }
   constexpr int kRowsAtATime = kThreads / kPieces;
   const int piece = static_cast<int>(threadIdx.x) % kPieces, row = static_cast<int>(threadIdx.x) / kPieces;
@@ -151,9 +146,9 @@ struct RowTile {
   int group, row, column;
 };
 __device__ __forceinline__ RowTile row_tile(const ConvProduct& p, int tile) {
-  const int positions = p.tile.rows * p.tile.columns;  // a power of two
-  const int position = tile & (positions - 1);
-  return {tile / positions, position & (p.tile.rows - 1), position / p.tile.rows};
+  const int rows_log2 = __ffs(p.tile.rows) - 1, positions_log2 = rows_log2 + __ffs(p.tile.columns) - 1;
+  const int position = tile & ((1 << positions_log2) - 1);
+  return {tile >> positions_log2, position & (p.tile.rows - 1), position >> rows_log2};
 }
 
 /// Adds one step's products to the sums of a warp. Rows of the tile whose position does not use the tap are skipped.
@@ -161,7 +156,7 @@ template <class Tiles>
 __device__ __forceinline__ void multiply_step(float (&sums)[Tiles::kTilesM][Tiles::kTilesN][4], const ConvProduct& p,
                                               const BlockPlan& b, const StepCounter& s, int step) {
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize;
-  const Bf16* region = region_stage(p, b, s, step);
+  const Bf16* region = b.regions + s.region * region_elements(p);
   const Bf16* weights = b.weights + step % kProductStages * kWeightElements;
   const int column = warp / Tiles::kWarpsM * 8 * Tiles::kTilesN;
   int first_row[Tiles::kTilesM];  // of the region, -1: the position does not use the tap
@@ -173,26 +168,38 @@ __device__ __forceinline__ void multiply_step(float (&sums)[Tiles::kTilesM][Tile
     const bool uses = row_cell >= 0 && column_cell >= 0;
     first_row[i] = uses ? (row_cell + column_cell) * p.tile.images + tile.group * 16 : -1;
   }
-  const int depth = min(kProductDepth, p.depth - s.chunk * kProductDepth);
+  // Operands of the next 16 channels are read while those of the present ones are multiplied.
+  constexpr int kPairs = Tiles::kTilesN / 2, kPairsPerTile = kPairs / Tiles::kTilesM;
+  static_assert(kPairs % Tiles::kTilesM == 0);
+  std::uint32_t a[Tiles::kTilesM][4], w[2][kPairs][4];
+  const auto load_a = [&](int i, int k) {
+    ptx::ldmatrix_x4(a[i], rows_first<kPieces>(region, first_row[i], k / kPiece));
+  };
+  const auto load_w = [&](int j, int k) {
+    ptx::ldmatrix_x4(w[k / 16 % 2][j], pieces_first<kPieces>(weights, column + 16 * j, k / kPiece));
+  };
+#pragma unroll
+  for (int j = 0; j < kPairs; ++j) load_w(j, 0);
+#pragma unroll
+  for (int i = 0; i < Tiles::kTilesM; ++i) {
+    if (first_row[i] >= 0) load_a(i, 0);
+  }
 #pragma unroll
   for (int k = 0; k < kProductDepth; k += 16) {
-    if (k >= depth) break;
-    std::uint32_t a[Tiles::kTilesM][4], w[Tiles::kTilesN / 2][4];
-#pragma unroll
-    for (int j = 0; j < Tiles::kTilesN / 2; ++j) {
-      ptx::ldmatrix_x4(w[j], pieces_first<kPieces>(weights, column + 16 * j, k / kPiece));
-    }
+    const bool more = k + 16 < kProductDepth;
 #pragma unroll
     for (int i = 0; i < Tiles::kTilesM; ++i) {
-      if (first_row[i] >= 0) ptx::ldmatrix_x4(a[i], rows_first<kPieces>(region, first_row[i], k / kPiece));
-    }
 #pragma unroll
-    for (int i = 0; i < Tiles::kTilesM; ++i) {
+      for (int j = 0; j < kPairsPerTile; ++j) {
+        if (more) load_w(i * kPairsPerTile + j, k + 16);
+      }
       if (first_row[i] < 0) continue;
 #pragma unroll
       for (int j = 0; j < Tiles::kTilesN; ++j) {
-        ptx::mma_m16n8k16(sums[i][j], a[i], w[j / 2][j % 2 * 2], w[j / 2][j % 2 * 2 + 1]);
+        const std::uint32_t(&of_pair)[4] = w[k / 16 % 2][j / 2];
+        ptx::mma_m16n8k16(sums[i][j], a[i], of_pair[j % 2 * 2], of_pair[j % 2 * 2 + 1]);
       }
+      if (more) load_a(i, k + 16);
     }
   }
 }
@@ -230,6 +237,7 @@ template <class Tiles, bool kVectors>
 __global__ void __launch_bounds__(kThreads, Tiles::kMinBlocks)
     conv2d_product_kernel(ConvProduct p, const Bf16* source, const Bf16* weights, Bf16* result, bool accumulate) {
   const BlockPlan b = plan_block(p);
+  if (!p.tile.per_tap) load_sources<kVectors>(p, b, {}, b.source_rows, b.source_columns, source);
   make_lists(p, b);
   const int rows = b.rows_used(p), columns = b.columns_used(p);
   const int steps = rows * columns * (p.depth_padded / kProductDepth);
@@ -237,7 +245,7 @@ __global__ void __launch_bounds__(kThreads, Tiles::kMinBlocks)
   StepCounter next, now;
   const auto load_next = [&](int step) {
     if (step < steps) load_step<kVectors>(p, b, next, step, source, weights);
-    next.advance(rows, columns);
+    next.advance(p, rows, columns);
     ptx::cp_async_commit();
   };
   for (int step = 0; step < kProductStages - 1; ++step) load_next(step);
@@ -246,7 +254,7 @@ __global__ void __launch_bounds__(kThreads, Tiles::kMinBlocks)
     __syncthreads();  // this step's copies have landed, and nobody reads the stage of the step before
     load_next(step + kProductStages - 1);
     multiply_step<Tiles>(sums, p, b, now, step);
-    now.advance(rows, columns);
+    now.advance(p, rows, columns);
   }
   ptx::cp_async_wait_group<0>();
   __syncthreads();  // shared memory is free for the sums
@@ -256,8 +264,10 @@ __global__ void __launch_bounds__(kThreads, Tiles::kMinBlocks)
 template <class Tiles, bool kVectors>
 void launch_product(const ConvProduct& p, const Bf16* source, const Bf16* weights, Bf16* result, bool accumulate,
                     Stream stream) {
+  const dim3 grid(static_cast<unsigned>(p.channel_blocks * p.column_blocks), static_cast<unsigned>(p.row_blocks),
+                  static_cast<unsigned>(p.image_blocks));
   launch(p.y.transposed ? "conv2d_backward_data" : "conv2d_forward",
-         {.grid = static_cast<unsigned>(p.blocks()), .block = kThreads, .shared_bytes = shared_bytes(p)}, stream,
+         {.grid = grid, .block = kThreads, .shared_bytes = shared_bytes(p)}, stream,
          conv2d_product_kernel<Tiles, kVectors>, p, source, weights, result, accumulate);
 }
 

@@ -31,33 +31,32 @@ struct RegionSource {
 /// map aligned) copies are asynchronous; otherwise they are done element by element.
 template <int kPieces, int kThreads, bool kVectors>
 __device__ __forceinline__ void load_region(Bf16* shared, const RegionSource& s, int block_images) {
-  constexpr int kRowsAtATime = kThreads / kPieces;
-  static_assert(kThreads % kPieces == 0 && kRowsAtATime % 8 == 0);
-  if (s.cell_rows.size == 0 || s.cell_columns.size == 0) return;
-  const int piece = static_cast<int>(threadIdx.x) % kPieces, first_row = static_cast<int>(threadIdx.x) / kPieces;
+  constexpr int kRowsAtATime = kThreads / kPieces, kRowSize = kPieces * kPiece;
+  static_assert(kThreads % kPieces == 0 && kRowsAtATime % 8 == 0 && kRowsAtATime <= 32);
+  const int piece = static_cast<int>(threadIdx.x) % kPieces, thread_row = static_cast<int>(threadIdx.x) / kPieces;
   const int channel = s.first_channel + piece * kPiece;
-  const std::int64_t image_size = static_cast<std::int64_t>(s.rows) * s.columns * s.channels;
-  Bf16* target = shared + first_row * kPieces * kPiece + (piece ^ first_row % 8) * kPiece;
-  int image = first_row, row = 0, column = 0;
-  while (true) {
-    for (; image >= block_images; image -= block_images) ++column;
-    for (; column >= s.cell_columns.size; column -= s.cell_columns.size) {
-      if (++row >= s.cell_rows.size) return;
+  const int swizzled = (piece ^ thread_row % 8) * kPiece;
+  // Threads own images, and where there are fewer images than rows at a time, every other cell.
+  const bool two_cells = block_images < kRowsAtATime;
+  const int first_column = two_cells ? thread_row / 16 : 0, column_step = two_cells ? 2 : 1;
+  for (int image = two_cells ? thread_row % 16 : thread_row; image < block_images; image += kRowsAtATime) {
+    const bool inside = s.first_image + image < s.images && channel < s.channels;
+    const std::int64_t first_cell = (s.first_image + image) * static_cast<std::int64_t>(s.rows) * s.columns +
+                                    s.cell_rows.begin * s.columns + s.cell_columns.begin;
+    const Bf16* of_image = inside ? s.map + first_cell * s.channels + channel : s.map;
+    const int cell_size = inside ? s.channels : 0;
+    for (int row = 0; row < s.cell_rows.size; ++row) {
+      for (int column = first_column; column < s.cell_columns.size; column += column_step) {
+        const Bf16* from = of_image + static_cast<std::int64_t>(row * s.columns + column) * cell_size;
+        const int cell = row * s.cell_columns.size + column;
+        Bf16* target = shared + (cell * block_images + image) * kRowSize + swizzled;
+        if constexpr (kVectors) {
+          ptx::cp_async_16(target, from, inside ? 16 : 0);
+        } else {
+          store_vector(target, load_scalars(from, inside ? s.channels - channel : 0));
+        }
+      }
     }
-    const bool inside = s.first_image + image < s.images;
-    const Bf16* from = s.map;
-    if (inside) {
-      const int cell = (s.cell_rows.begin + row) * s.columns + s.cell_columns.begin + column;
-      from += (s.first_image + image) * image_size + static_cast<std::int64_t>(cell) * s.channels + channel;
-    }
-    if constexpr (kVectors) {
-      const bool any = inside && channel < s.channels;
-      ptx::cp_async_16(target, any ? from : s.map, any ? 16 : 0);
-    } else {
-      store_vector(target, load_scalars(from, inside ? s.channels - channel : 0));
-    }
-    image += kRowsAtATime;
-    target += kRowsAtATime * kPieces * kPiece;
   }
 }
 

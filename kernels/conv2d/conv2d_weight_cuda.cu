@@ -92,16 +92,29 @@ __device__ __forceinline__ void load_unit(const ConvWeight& p, const BlockPlan& 
   load_region<Tiles::kInputPieces, Tiles::kThreads, kVectors>(stage.x, of_x, p.unit.images);
 }
 
-/// cells[position][tap of the block] = the first row of x's region that they read, or -1.
+/// A block's list in shared memory says for every position of a unit which rows of x's region its taps read, 0 where a
+/// tap reads none, and then the set of taps that read any.
 template <class Tiles>
-__device__ void list_cells(const ConvWeight& p, const BlockPlan& b, const UnitPlan& u, int* cells) {
-  for (int e = static_cast<int>(threadIdx.x); e < u.rows.size * u.columns.size * Tiles::kTaps; e += Tiles::kThreads) {
-    const int position = e / Tiles::kTaps;
-    const int ky = e % Tiles::kTaps / Tiles::kTapsAlong, kx = e % Tiles::kTapsAlong;
-    const int row = ky < b.y.taps ? b.y.source(u.rows.begin + position / u.columns.size, ky) : -1;
-    const int column = kx < b.x.taps ? b.x.source(u.columns.begin + position % u.columns.size, kx) : -1;
-    const int cell = (row - u.source_rows.begin) * u.source_columns.size + column - u.source_columns.begin;
-    cells[e] = row >= 0 && column >= 0 ? cell * p.unit.images : -1;
+constexpr int kListPitch = Tiles::kTaps + 1;
+
+template <class Tiles>
+__device__ void list_rows(const ConvWeight& p, const BlockPlan& b, const UnitPlan& u, int* list) {
+#pragma unroll 1
+  for (int position = static_cast<int>(threadIdx.x); position < u.rows.size * u.columns.size;
+       position += Tiles::kThreads) {
+    const int y = u.rows.begin + position / u.columns.size, x = u.columns.begin + position % u.columns.size;
+    int* of_position = list + position * kListPitch<Tiles>;
+    int taps = 0;
+#pragma unroll 1
+    for (int tap = 0; tap < Tiles::kTaps; ++tap) {
+      const int ky = tap / Tiles::kTapsAlong, kx = tap % Tiles::kTapsAlong;
+      const int row = ky < b.y.taps ? b.y.source(y, ky) : -1, column = kx < b.x.taps ? b.x.source(x, kx) : -1;
+      const int cell = (row - u.source_rows.begin) * u.source_columns.size + column - u.source_columns.begin;
+      const bool used = row >= 0 && column >= 0;
+      of_position[tap] = used ? cell * p.unit.images : 0;
+      taps |= used ? 1 << tap : 0;
+    }
+    of_position[Tiles::kTaps] = taps;
   }
 }
 
@@ -111,40 +124,41 @@ using Sums = float[Tiles::kTaps][Tiles::kTilesM][Tiles::kTilesN][4];
 /// Adds a unit's products to the sums of a warp: at each position, for 16 images at a time, dy' x for every used tap.
 template <class Tiles>
 __device__ __forceinline__ void multiply_unit(Sums<Tiles>& sums, const ConvWeight& p, int positions,
-                                              const UnitStage<Tiles>& stage, const int* cells) {
-  const int warp = static_cast<int>(threadIdx.x) / kWarpSize;
+                                              const UnitStage<Tiles>& stage, const int* list) {
+  constexpr int kRowSize = Tiles::kInputPieces * kPiece;
+  // Operands B of all taps, read two at a time: the upper half of the warp names the rows of the second one.
+  constexpr int kOperands = Tiles::kTaps * Tiles::kTilesN, kPairs = (kOperands + 1) / 2;
+  const int warp = static_cast<int>(threadIdx.x) / kWarpSize, lane = static_cast<int>(threadIdx.x) % kWarpSize;
   const int output_piece = warp % Tiles::kWarpsM * 2 * Tiles::kTilesM;
   const int input_piece = warp / Tiles::kWarpsM * Tiles::kTilesN;
+  const auto operand = [&](int pair) { return min(2 * pair + lane / 16, kOperands - 1); };
   for (int position = 0; position < positions; ++position) {
+    const int* of_position = list + position * kListPitch<Tiles>;
+    const int taps = of_position[Tiles::kTaps];
+    int first_row[kPairs];
+#pragma unroll
+    for (int j = 0; j < kPairs; ++j) first_row[j] = of_position[operand(j) / Tiles::kTilesN] + lane % 16;
     for (int image = 0; image < p.unit.images; image += 16) {
-      std::uint32_t a[Tiles::kTilesM][4];
+      std::uint32_t a[Tiles::kTilesM][4], b[kPairs][4];
 #pragma unroll
       for (int i = 0; i < Tiles::kTilesM; ++i) {
         ptx::ldmatrix_x4_trans(
             a[i], pieces_first<Tiles::kOutputPieces>(stage.dy, position * p.unit.images + image, output_piece + 2 * i));
       }
 #pragma unroll
+      for (int j = 0; j < kPairs; ++j) {
+        const int piece = input_piece + operand(j) % Tiles::kTilesN;
+        ptx::ldmatrix_x4_trans(b[j], stage.x + (first_row[j] + image) * kRowSize + (piece ^ lane % 8) * kPiece);
+      }
+#pragma unroll
       for (int tap = 0; tap < Tiles::kTaps; ++tap) {
-        const int row = cells[position * Tiles::kTaps + tap];
-        if (row < 0) continue;
-        std::uint32_t w[(Tiles::kTilesN + 1) / 2][4];
+        if ((taps >> tap & 1) == 0) continue;
 #pragma unroll
-        for (int j = 0; j < Tiles::kTilesN; j += 2) {
-          const Bf16* at = rows_first<Tiles::kInputPieces>(stage.x, row + image, input_piece + j);
-          if constexpr (Tiles::kTilesN == 1) {
-            std::uint32_t pair[2];
-            ptx::ldmatrix_x2_trans(pair, at);
-            w[0][0] = pair[0], w[0][1] = pair[1];
-          } else {
-            ptx::ldmatrix_x4_trans(w[j / 2], at);
-          }
-        }
+        for (int j = 0; j < Tiles::kTilesN; ++j) {
+          const int number = tap * Tiles::kTilesN + j;
+          const std::uint32_t b0 = b[number / 2][number % 2 * 2], b1 = b[number / 2][number % 2 * 2 + 1];
 #pragma unroll
-        for (int i = 0; i < Tiles::kTilesM; ++i) {
-#pragma unroll
-          for (int j = 0; j < Tiles::kTilesN; ++j) {
-            ptx::mma_m16n8k16(sums[tap][i][j], a[i], w[j / 2][j % 2 * 2], w[j / 2][j % 2 * 2 + 1]);
-          }
+          for (int i = 0; i < Tiles::kTilesM; ++i) ptx::mma_m16n8k16(sums[tap][i][j], a[i], b0, b1);
         }
       }
     }
@@ -199,7 +213,7 @@ template <class Tiles, bool kVectors>
 __global__ void __launch_bounds__(Tiles::kThreads, Tiles::kMinBlocks)
     conv2d_weight_kernel(ConvWeight p, const Bf16* dy, const Bf16* x, float* parts) {
   const BlockPlan b = plan_block<Tiles>(p);
-  int* cells = reinterpret_cast<int*>(UnitStage<Tiles>(p, 1).x + p.source_cells * p.unit.images * Tiles::kInputs);
+  int* list = reinterpret_cast<int*>(UnitStage<Tiles>(p, 1).x + p.source_cells * p.unit.images * Tiles::kInputs);
   Sums<Tiles> sums = {};
   load_unit<Tiles, kVectors>(p, b, 0, dy, x);
   ptx::cp_async_commit();
@@ -211,11 +225,11 @@ __global__ void __launch_bounds__(Tiles::kThreads, Tiles::kMinBlocks)
     ptx::cp_async_commit();
     const UnitPlan u = plan_unit(p, b, unit);
     if (u.rectangle != listed) {
-      list_cells<Tiles>(p, b, u, cells);
+      list_rows<Tiles>(p, b, u, list);
       listed = u.rectangle;
       __syncthreads();
     }
-    multiply_unit<Tiles>(sums, p, u.rows.size * u.columns.size, UnitStage<Tiles>(p, unit), cells);
+    multiply_unit<Tiles>(sums, p, u.rows.size * u.columns.size, UnitStage<Tiles>(p, unit), list);
   }
   store_sums<Tiles>(sums, p, b, parts);
 }
@@ -233,7 +247,7 @@ std::size_t shared_bytes(const ConvWeight& p) {
   const WeightTile& tile = weight_tile(p.y, p.x);
   const std::size_t positions = static_cast<std::size_t>(p.unit.rows) * p.unit.columns;
   const std::size_t stage = p.unit.images * (positions * tile.outputs + p.source_cells * tile.inputs);
-  return 2 * sizeof(Bf16) * stage + sizeof(int) * positions * tile.taps_along * tile.taps_along;
+  return 2 * sizeof(Bf16) * stage + sizeof(int) * positions * (tile.taps_along * tile.taps_along + 1);
 }
 
 void conv_weight_run(const ConvWeight& p, const Bf16* dy, const Bf16* x, float* parts, Stream stream) {
