@@ -44,7 +44,7 @@ class SimtTest : public testing::Test {
   SimtTest() { reset(); }
   ~SimtTest() override {
     reset();
-    set_seed(1);
+    set_seed(0);
   }
 
   /// Runs one block of `threads` threads of the kernel.
@@ -74,6 +74,5 @@ class SimtTest : public testing::Test {
 
 /// The line on which it is used, as reports show it.
 inline std::string line_of(const char* file, int line) { return std::string(file) + ":" + std::to_string(line); }
-#define ROAP_THIS_LINE roap::simt::line_of(__FILE__, __LINE__)
 
 }  // namespace roap::simt

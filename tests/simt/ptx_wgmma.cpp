@@ -140,6 +140,18 @@ void check_descriptor(std::uint64_t descriptor, const char* name, const Caller& 
 /// Operands of the product that is being computed, here because reading them may fail.
 std::vector<float> b_columns;
 
+constexpr std::size_t kBlock = 16;  // columns whose sums stay in vector registers
+
+/// d [kBlock] += a [kDepth] b [kDepth][kBlock], rows of b `columns` apart.
+void add_products(const float* a, const float* b, std::size_t columns, float* d) {
+  float sums[kBlock];
+  std::copy_n(d, kBlock, sums);
+  for (std::size_t k = 0; k < kDepth; ++k) {
+    for (std::size_t i = 0; i < kBlock; ++i) sums[i] += a[k] * b[k * columns + i];
+  }
+  std::copy_n(sums, kBlock, d);
+}
+
 void compute(Product& product) {
   Block& block = *scheduler().current().warp->block;
   const unsigned columns = product.accumulators->columns;
@@ -160,11 +172,9 @@ void compute(Product& product) {
   }
   float* d = product.accumulators->values.data();
   if (!product.accumulate) std::fill_n(d, std::size_t{kRows} * columns, 0.0f);
-  for (unsigned row = 0; row < kRows; ++row, d += columns) {
-    for (unsigned k = 0; k < kDepth; ++k) {
-      const float a = product.a_registers[row * kDepth + k];
-      const float* b = &b_columns[k * columns];
-      for (unsigned column = 0; column < columns; ++column) d[column] += a * b[column];
+  for (unsigned row = 0; row < kRows; ++row) {
+    for (std::size_t column = 0; column < columns; column += kBlock) {
+      add_products(&product.a_registers[row * kDepth], &b_columns[column], columns, d + row * columns + column);
     }
   }
 }
