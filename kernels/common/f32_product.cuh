@@ -35,18 +35,20 @@ __device__ __forceinline__ void load_f32_slice(F32Product::Slice& slice, int fir
   }
 }
 
-/// All kThreads threads of the block call it with the same depth. a(row, k) and b(row, k) are functions of the row
-/// within the tile and of k in [0, depth rounded up to kDepth), zero outside their matrices; store(row of a, row of b,
-/// sum) gets every element of the tile. Sums run over k in ascending order.
-template <ReadAlong kOrderA, ReadAlong kOrderB, class OperandA, class OperandB, class Store>
-__device__ __forceinline__ void multiply_f32_tile(int depth, const OperandA& a, const OperandB& b, const Store& store) {
+/// What a thread computes of the tile.
+using F32Sums = float[F32Product::kPerThread][F32Product::kPerThread];
+
+/// Adds the products of k in [0, depth) to the sums of all threads. All kThreads threads of the block call it with the
+/// same depth. a(row, k) and b(row, k) are functions of the row within the tile and of k in [0, depth rounded up to
+/// kDepth), zero outside their matrices. Sums run over k in ascending order.
+template <ReadAlong kOrderA, ReadAlong kOrderB, class OperandA, class OperandB>
+__device__ __forceinline__ void add_f32_products(F32Sums& sums, int depth, const OperandA& a, const OperandB& b) {
   using P = F32Product;
   ROAP_SHARED_ALIGNED(slice_a, 16, P::Slice);
   ROAP_SHARED_ALIGNED(slice_b, 16, P::Slice);
   constexpr int kColumns = P::kTile / P::kPerThread;
   const int row_a = static_cast<int>(threadIdx.x) / kColumns * P::kPerThread;
   const int row_b = static_cast<int>(threadIdx.x) % kColumns * P::kPerThread;
-  float sum[P::kPerThread][P::kPerThread] = {};
   for (int first_k = 0; first_k < depth; first_k += P::kDepth) {
     load_f32_slice<kOrderA>(slice_a, first_k, a);
     load_f32_slice<kOrderB>(slice_b, first_k, b);
@@ -59,16 +61,33 @@ __device__ __forceinline__ void multiply_f32_tile(int depth, const OperandA& a, 
 #pragma unroll
       for (int i = 0; i < P::kPerThread; ++i) {
 #pragma unroll
-        for (int j = 0; j < P::kPerThread; ++j) sum[i][j] += xs[i] * ys[j];
+        for (int j = 0; j < P::kPerThread; ++j) sums[i][j] += xs[i] * ys[j];
       }
     }
     __syncthreads();
   }
+}
+
+/// Calls store(row of a, row of b, sum) for every element of the tile.
+template <class Store>
+__device__ __forceinline__ void for_each_f32_sum(const F32Sums& sums, const Store& store) {
+  using P = F32Product;
+  constexpr int kColumns = P::kTile / P::kPerThread;
+  const int row_a = static_cast<int>(threadIdx.x) / kColumns * P::kPerThread;
+  const int row_b = static_cast<int>(threadIdx.x) % kColumns * P::kPerThread;
 #pragma unroll
   for (int i = 0; i < P::kPerThread; ++i) {
 #pragma unroll
-    for (int j = 0; j < P::kPerThread; ++j) store(row_a + i, row_b + j, sum[i][j]);
+    for (int j = 0; j < P::kPerThread; ++j) store(row_a + i, row_b + j, sums[i][j]);
   }
+}
+
+/// Both for one product: a(row, k) b(row, k) summed over k in [0, depth).
+template <ReadAlong kOrderA, ReadAlong kOrderB, class OperandA, class OperandB, class Store>
+__device__ __forceinline__ void multiply_f32_tile(int depth, const OperandA& a, const OperandB& b, const Store& store) {
+  F32Sums sums = {};
+  add_f32_products<kOrderA, kOrderB>(sums, depth, a, b);
+  for_each_f32_sum(sums, store);
 }
 
 /// Blocks that `size` rows need.
