@@ -55,7 +55,7 @@ OpCase point_mlp_case(const std::string& mode, Columns columns, std::int64_t tas
               CaseInput::normal("beta4", {hidden}, 0.1, 0.2),
               CaseInput::normal("w6", {features, hidden}, 0, scale),
               CaseInput::normal("b6", {features}, 0, 0.2)};
-  c.op = std::make_shared<PointMlpOp>(PointMlpParams{std::move(columns)});
+  c.op = std::make_shared<PointMlpOp>(PointMlpParams{std::move(columns), {}});
   c.performance = performance;
   return c;
 }
@@ -65,6 +65,12 @@ OpCase some_constant_case() {
   OpCase c = point_mlp_case("io", {{2, 1}}, 9, 6, 19, 21, 4);
   c.name += "_constants";
   for (const std::size_t i : {1, 2, 4, 6, 10, 11}) c.inputs[i].differentiable = false;
+  return c;
+}
+
+/// Sizes beyond those of finite differences: many rows, or networks too large for fused kernels.
+OpCase large_case(OpCase c) {
+  c.check_gradient = false;
   return c;
 }
 
@@ -85,6 +91,11 @@ OperatorTests point_mlp_tests() {
                  point_mlp_case("io", io, 3, 33, 65, 67, 0),
                  point_mlp_case("io", io, 21, 12, 32, 15, 6),
                  some_constant_case(),
+                 point_mlp_case("rel", rel, 1, 150, 17, 16, 0),
+                 large_case(point_mlp_case("io", io, 2, 3, 5, 259, 0)),
+                 large_case(point_mlp_case("mixed", {{2, 0}, {1, 1}}, 500, 70, 5, 31, 0)),
+                 large_case(point_mlp_case("rel", rel, 3, 9, 259, 7, 0)),
+                 large_case(point_mlp_case("many", {Columns::value_type(17, 1)}, 5, 7, 16, 9, 3)),
                  point_mlp_case("out", out, 500, 64, 256, 256, 1000, true),
                  point_mlp_case("rel", rel, 500, 64, 256, 256, 216, true),
                  point_mlp_case("io", io, 500, 64, 256, 256, 216, true),

@@ -1,0 +1,119 @@
+#include "kernels/common/launch.h"
+#include "kernels/point_mlp/point_mlp_row.cuh"
+
+// Which kernels run, and in what order.
+
+namespace roap::cuda {
+
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kF32TileRows = 64, kF32PartsPerTile = 8;
+
+/// Computes  the maximum of the pieces' maxima
+/// Shapes    value, pair [pieces, count] -> h, index [count]
+/// Mapping   a thread owns a feature of a set
+/// Memory    everything is read and written once, coalesced
+/// Numerics  exact; the lowest pair wins a tie
+__global__ void __launch_bounds__(kThreads)
+    point_mlp_merge_maxima_kernel(std::int64_t count, PointMlpMaxima maxima, float* h, std::int32_t* index) {
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i >= count) return;
+  Best best;
+  for (int piece = 0; piece < maxima.pieces; ++piece) {
+    best.merge(maxima.value[piece * count + i], maxima.pair[piece * count + i]);
+  }
+  best.finish();
+  h[i] = best.value;
+  index[i] = best.pair;
+}
+
+struct ForwardF32 {
+  PointMlpRows rows;
+  PointMlpF32Weights weights;
+  PointMlpMaxima maxima;
+};
+ForwardF32 lay_out_forward(const PointMlpDims& d, const PointMlpInputs<float>& in, WorkspaceCutter& workspace) {
+  ForwardF32 f{take_point_mlp_rows(d, in, workspace), take_point_mlp_f32_weights(d, false, workspace), {}};
+  f.maxima = take_point_mlp_maxima(d, kF32TileRows, workspace);
+  return f;
+}
+
+struct BackwardF32 {
+  PointMlpRows rows;
+  PointMlpF32Weights weights;
+  PointMlpWinners winners;
+  PointMlpRowMatrices<float> matrices;
+  PointMlpGradientParts parts;
+};
+BackwardF32 lay_out_backward(const PointMlpDims& d, const PointMlpInputs<float>& in, WorkspaceCutter& workspace) {
+  return {take_point_mlp_rows(d, in, workspace), take_point_mlp_f32_weights(d, true, workspace),
+          take_point_mlp_winners(d, workspace), take_point_mlp_row_matrices<float>(d, workspace),
+          take_point_mlp_gradient_parts(d, kF32TileRows, kF32PartsPerTile, workspace)};
+}
+
+}  // namespace
+
+PointMlpMaxima take_point_mlp_maxima(const PointMlpDims& d, int tile_rows, WorkspaceCutter& workspace) {
+  constexpr std::int64_t kBlocks = 528;  // enough to fill a device
+  const std::int64_t sets = d.tasks * d.groups, blocks = sets * PointMlpWidth(d).feature_blocks;
+  PointMlpMaxima maxima;
+  maxima.pieces = static_cast<int>(std::clamp<std::int64_t>(kBlocks / blocks, 1, pieces_of(d.pairs, tile_rows)));
+  if (maxima.pieces == 1) return maxima;
+  maxima.value = workspace.take<float>(maxima.pieces * sets * d.features);
+  maxima.pair = workspace.take<std::int32_t>(maxima.pieces * sets * d.features);
+  return maxima;
+}
+
+void merge_point_mlp_maxima(const PointMlpDims& d, const PointMlpMaxima& maxima, float* h, std::int32_t* index,
+                            Stream stream) {
+  const std::int64_t count = d.tasks * d.groups * d.features;
+  launch("point_mlp_merge_maxima", {.grid = static_cast<unsigned>(pieces_of(count, kThreads)), .block = kThreads},
+         stream, point_mlp_merge_maxima_kernel, count, maxima, h, index);
+}
+
+std::size_t point_mlp_forward_workspace(const PointMlpDims& d, const PointMlpOptions& /*options*/) {
+  if (!point_mlp_fused(d)) return point_mlp_layers_forward_workspace(d);
+  WorkspaceCutter workspace(nullptr);
+  lay_out_forward(d, {}, workspace);
+  return workspace.bytes();
+}
+
+std::size_t point_mlp_backward_workspace(const PointMlpDims& d, const PointMlpOptions& /*options*/) {
+  if (!point_mlp_fused(d)) return point_mlp_layers_backward_workspace(d);
+  WorkspaceCutter workspace(nullptr);
+  lay_out_backward(d, {}, workspace);
+  return workspace.bytes();
+}
+
+void point_mlp_forward(const PointMlpDims& d, const PointMlpOptions& /*options*/, const PointMlpInputs<float>& in,
+                       float* h, std::int32_t* index, std::byte* workspace, Stream stream) {
+  if (!point_mlp_fused(d)) return point_mlp_layers_forward(d, in, h, index, workspace, stream);
+  WorkspaceCutter cutter(workspace);
+  const ForwardF32 f = lay_out_forward(d, in, cutter);
+  copy_point_mlp_columns(f.rows, in.columns, stream);
+  pack_point_mlp_f32(d, in.w, false, f.weights, stream);
+  if (f.maxima.pieces == 1) return point_mlp_maxima_f32(f.rows, f.weights, {1, h, index}, stream);
+  point_mlp_maxima_f32(f.rows, f.weights, f.maxima, stream);
+  merge_point_mlp_maxima(d, f.maxima, h, index, stream);
+}
+
+void point_mlp_backward(const PointMlpDims& d, const PointMlpOptions& /*options*/, const PointMlpInputs<float>& in,
+                        const float* dh, const std::int32_t* index, float* ds, bool accumulate,
+                        const PointMlpWeights<float>& dw, std::byte* workspace, Stream stream) {
+  if (!point_mlp_fused(d)) {
+    return point_mlp_layers_backward(d, in, dh, index, ds, accumulate, dw, workspace, stream);
+  }
+  WorkspaceCutter cutter(workspace);
+  const BackwardF32 b = lay_out_backward(d, in, cutter);
+  copy_point_mlp_columns(b.rows, in.columns, stream);
+  pack_point_mlp_f32(d, in.w, true, b.weights, stream);
+  find_point_mlp_winners(d, dh, index, b.winners, stream);
+  point_mlp_backward_rows_f32(b.rows, b.weights, in.w.w6, b.winners, b.matrices, b.parts, stream);
+  if (dw.w3 != nullptr) point_mlp_backward_w3_f32(d, b.winners, b.matrices, b.parts, stream);
+  if (dw.w6 != nullptr) point_mlp_backward_w6(d, dh, b.winners, b.matrices.a2, b.parts, stream);
+  add_point_mlp_parts(d, dh, b.winners, b.parts, dw, stream);
+  if (ds != nullptr) point_mlp_backward_symbols(b.rows, b.winners, b.parts.dx, ds, accumulate, stream);
+}
+
+}  // namespace roap::cuda
