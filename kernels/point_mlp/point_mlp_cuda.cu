@@ -8,7 +8,7 @@ namespace roap::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kF32TileRows = 64, kF32PartsPerTile = 8;
+constexpr int kF32TileRows = 64, kF32PartsPerTile = 8, kMmaTileRows = 128;
 
 /// Computes  the maximum of the pieces' maxima
 /// Shapes    value, pair [pieces, count] -> h, index [count]
@@ -28,14 +28,23 @@ __global__ void __launch_bounds__(kThreads)
   index[i] = best.pair;
 }
 
-struct ForwardF32 {
+struct Forward {
   PointMlpRows rows;
-  PointMlpF32Weights weights;
+  PointMlpF32Weights f32;
+  PointMlpBf16Weights bf16;
   PointMlpMaxima maxima;
 };
-ForwardF32 lay_out_forward(const PointMlpDims& d, const PointMlpInputs<float>& in, WorkspaceCutter& workspace) {
-  ForwardF32 f{take_point_mlp_rows(d, in, workspace), take_point_mlp_f32_weights(d, false, workspace), {}};
-  f.maxima = take_point_mlp_maxima(d, kF32TileRows, workspace);
+Forward lay_out_forward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in,
+                        WorkspaceCutter& workspace) {
+  Forward f{};
+  const bool bf16 = options.math == PointMlpMath::bf16;
+  f.rows = take_point_mlp_rows(d, in, workspace);
+  if (bf16) {
+    f.bf16 = take_point_mlp_bf16_weights(d, false, workspace);
+  } else {
+    f.f32 = take_point_mlp_f32_weights(d, false, workspace);
+  }
+  f.maxima = take_point_mlp_maxima(d, bf16 ? kMmaTileRows : kF32TileRows, workspace);
   return f;
 }
 
@@ -72,10 +81,10 @@ void merge_point_mlp_maxima(const PointMlpDims& d, const PointMlpMaxima& maxima,
          stream, point_mlp_merge_maxima_kernel, count, maxima, h, index);
 }
 
-std::size_t point_mlp_forward_workspace(const PointMlpDims& d, const PointMlpOptions& /*options*/) {
+std::size_t point_mlp_forward_workspace(const PointMlpDims& d, const PointMlpOptions& options) {
   if (!point_mlp_fused(d)) return point_mlp_layers_forward_workspace(d);
   WorkspaceCutter workspace(nullptr);
-  lay_out_forward(d, {}, workspace);
+  lay_out_forward(d, options, {}, workspace);
   return workspace.bytes();
 }
 
@@ -86,16 +95,21 @@ std::size_t point_mlp_backward_workspace(const PointMlpDims& d, const PointMlpOp
   return workspace.bytes();
 }
 
-void point_mlp_forward(const PointMlpDims& d, const PointMlpOptions& /*options*/, const PointMlpInputs<float>& in,
-                       float* h, std::int32_t* index, std::byte* workspace, Stream stream) {
+void point_mlp_forward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in, float* h,
+                       std::int32_t* index, std::byte* workspace, Stream stream) {
   if (!point_mlp_fused(d)) return point_mlp_layers_forward(d, in, h, index, workspace, stream);
   WorkspaceCutter cutter(workspace);
-  const ForwardF32 f = lay_out_forward(d, in, cutter);
+  const Forward f = lay_out_forward(d, options, in, cutter);
   copy_point_mlp_columns(f.rows, in.columns, stream);
-  pack_point_mlp_f32(d, in.w, false, f.weights, stream);
-  if (f.maxima.pieces == 1) return point_mlp_maxima_f32(f.rows, f.weights, {1, h, index}, stream);
-  point_mlp_maxima_f32(f.rows, f.weights, f.maxima, stream);
-  merge_point_mlp_maxima(d, f.maxima, h, index, stream);
+  const PointMlpMaxima out = f.maxima.pieces == 1 ? PointMlpMaxima{1, h, index} : f.maxima;
+  if (options.math == PointMlpMath::bf16) {
+    pack_point_mlp_bf16(d, in.w, false, f.bf16, stream);
+    point_mlp_maxima_mma(f.rows, f.bf16, out, stream);
+  } else {
+    pack_point_mlp_f32(d, in.w, false, f.f32, stream);
+    point_mlp_maxima_f32(f.rows, f.f32, out, stream);
+  }
+  if (out.pieces > 1) merge_point_mlp_maxima(d, out, h, index, stream);
 }
 
 void point_mlp_backward(const PointMlpDims& d, const PointMlpOptions& /*options*/, const PointMlpInputs<float>& in,

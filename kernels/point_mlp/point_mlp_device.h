@@ -72,6 +72,21 @@ PointMlpF32Weights take_point_mlp_f32_weights(const PointMlpDims& d, bool backwa
 void pack_point_mlp_f32(const PointMlpDims& d, const PointMlpWeights<const float>& w, bool backward,
                         const PointMlpF32Weights& packed, Stream stream);
 
+/// Weights as the tensor-core kernels read them, padded with zeros (see point_mlp_mma_tile.cuh for what they mean).
+struct PointMlpBf16Weights {
+  float* first;    ///< [in + 2, width]: gamma1 times the centred columns of w0 and b0, then beta1
+  float* gram;     ///< [in + 1, in + 1] of the centred columns, divided by hidden
+  float* vectors;  ///< [3, width]: centred b3, gamma4, beta4
+  float* b6;       ///< [feature_blocks, width]
+  Bf16* matrices;  ///< [., slices, width, kPointMlpSliceDepth]: by output, inputs along the last axis, as the 128-byte
+                   ///< swizzle places them: centred w3, then the feature blocks of w6; in the backward pass those with
+                   ///< inputs and outputs exchanged, and then w3 that way
+};
+inline constexpr int kPointMlpSliceDepth = 64;
+PointMlpBf16Weights take_point_mlp_bf16_weights(const PointMlpDims& d, bool backward, WorkspaceCutter& workspace);
+void pack_point_mlp_bf16(const PointMlpDims& d, const PointMlpWeights<const float>& w, bool backward,
+                         const PointMlpBf16Weights& packed, Stream stream);
+
 /// Winners of the pieces that the elements of every set are cut into: [pieces, sets * features].
 struct PointMlpMaxima {
   int pieces = 0;
@@ -85,6 +100,9 @@ void merge_point_mlp_maxima(const PointMlpDims& d, const PointMlpMaxima& maxima,
                             Stream stream);
 
 void point_mlp_maxima_f32(const PointMlpRows& rows, const PointMlpF32Weights& w, const PointMlpMaxima& out,
+                          Stream stream);
+
+void point_mlp_maxima_mma(const PointMlpRows& rows, const PointMlpBf16Weights& w, const PointMlpMaxima& out,
                           Stream stream);
 
 /// A feature that a row won, and its gradient.

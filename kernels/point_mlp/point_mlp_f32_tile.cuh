@@ -232,8 +232,7 @@ __device__ __forceinline__ void scale_relu(const float* gamma, const float* beta
   for (int i = 0; i < Tile::kWarpRows; ++i) {
 #pragma unroll
     for (int j = 0; j < Tile::kColumns; ++j) {
-      const float value = xhat[i][j] * g[j] + b[j];
-      use(i, j, value < 0 ? 0.0f : value);  // a NaN stays one
+      use(i, j, relu(xhat[i][j] * g[j] + b[j]));
     }
   }
 }

@@ -8,6 +8,14 @@ namespace roap::cuda {
 __device__ __forceinline__ int lane_index() { return static_cast<int>(threadIdx.x) % kWarpSize; }
 __device__ __forceinline__ int warp_index() { return static_cast<int>(threadIdx.x) / kWarpSize; }
 
+__device__ __forceinline__ float relu(float x) { return x < 0 ? 0.0f : x; }  // a NaN stays one
+
+/// First tile of one of gridDim.y pieces of a set; that of the next piece is its end.
+__device__ __forceinline__ int point_mlp_first_tile(std::uint32_t piece, int pairs, int tile_rows) {
+  const std::int64_t tiles = (pairs + tile_rows - 1) / tile_rows;
+  return static_cast<int>(piece * tiles / gridDim.y);
+}
+
 /// Inputs of the network for the elements of a set.
 struct PointMlpSet {
   const float* y;               ///< [pairs]
