@@ -132,33 +132,30 @@ __device__ void first_backward(const PointMlpDims& d, const PointMlpF32Weights& 
 
 /// One tile of rows, of which the warp's begin at `first`.
 template <int kWidth>
-__device__ void backward_tile(const PointMlpRows& rows, const PointMlpF32Weights& w, const float* w6,
+__device__ void backward_tile(const PointMlpDims& dims, const PointMlpF32Weights& w, const float* w6,
                               const PointMlpWinners& winners, const PointMlpRowMatrices<float>& matrices,
                               F32WeightStream<kWidth>& weights, const VectorSums<kWidth>& sums, float* dx, int first,
                               int count) {
   using Tile = F32Tile<kWidth>;
-  const int hidden = static_cast<int>(rows.d.hidden);
   const auto vector = [&](PointMlpVector v) { return w.vectors + v * kWidth; };
   typename Tile::Values xhat, d;
   float rstd[Tile::kWarpRows];
-  const auto set_d = [&](int i, int j, float a) { d[i][j] = a; };
 
-  load_inputs<kWidth>(static_cast<int>(rows.d.in), first, count, [&](int row, int input) {
-    return PointMlpSet(rows, winners.set[row]).input(winners.pair[row], input);
-  });
-  first_layer<kWidth>(static_cast<int>(rows.d.in), w, xhat);
+  const int in = static_cast<int>(dims.in), hidden = static_cast<int>(dims.hidden);
+  load_inputs<kWidth>(in, first, count,
+                      [&](int row, int input) { return winners.x[static_cast<std::int64_t>(row) * in + input]; });
+  first_layer<kWidth>(in, w, xhat);
   normalise_rows<kWidth>(hidden, xhat, rstd);
-  scale_relu<kWidth>(vector(kGamma1), vector(kBeta1), xhat, set_d);
+  scale_relu<kWidth>(vector(kGamma1), vector(kBeta1), xhat, [&](int i, int j, float a) { d[i][j] = a; });
   store_activations<kWidth>(d);
   write_rows<kWidth>(d, first, count, matrices.a1);
 
   fill_rows<kWidth>(vector(kB3), xhat);
   multiply_f32<kWidth>(weights, w.slices, xhat);
   normalise_rows<kWidth>(hidden, xhat, rstd);
-  scale_relu<kWidth>(vector(kGamma4), vector(kBeta4), xhat, set_d);
-  write_rows<kWidth>(d, first, count, matrices.a2);
+  write_rows<kWidth>(xhat, first, count, matrices.xhat2);
 
-  output_backward<kWidth>(rows.d, w6, winners, first, count, d);
+  output_backward<kWidth>(dims, w6, winners, first, count, d);
   normalise_backward<kWidth>(hidden, vector(kGamma4), vector(kBeta4), xhat, rstd, sums, kGamma4, d);
   store_activations<kWidth>(d);
   write_rows<kWidth>(d, first, count, matrices.dz2);
@@ -169,25 +166,24 @@ __device__ void backward_tile(const PointMlpRows& rows, const PointMlpF32Weights
     for (float& value : row) value = 0;
   }
   multiply_f32<kWidth>(weights, w.slices, d);
-  first_layer<kWidth>(static_cast<int>(rows.d.in), w, xhat);
+  first_layer<kWidth>(in, w, xhat);
   normalise_rows<kWidth>(hidden, xhat, rstd);
   normalise_backward<kWidth>(hidden, vector(kGamma1), vector(kBeta1), xhat, rstd, sums, kGamma1, d);
-  first_backward<kWidth>(rows.d, w, d, sums, first, count, dx);
+  first_backward<kWidth>(dims, w, d, sums, first, count, dx);
 }
 
 /// Computes  the network again on the winning rows, then its gradients: of the inputs s and of all weights but w3, w6
-///           and b6, whose sums over rows come from a1, a2 and dz2 later
-/// Shapes    PointMlpRows, PointMlpF32Weights, w6 [features, hidden], PointMlpWinners -> PointMlpRowMatrices,
-///           PointMlpGradientParts (vectors, dx)
+///           and b6, whose sums over rows come from a1, xhat2 and dz2 later
+/// Shapes    PointMlpF32Weights, w6 [features, hidden], PointMlpWinners -> PointMlpRowMatrices,
+///           PointMlpF32Parts
 /// Mapping   a block owns every so many consecutive tiles of 64 rows; parts of vectors are a warp's
-/// Memory    weights stream from L2 once per tile; a1, a2, dz2 are written once; w6 is read where it has gradients
+/// Memory    weights stream from L2 once per tile; a1, xhat2, dz2 are written once; w6 is read where it has gradients
 /// Numerics  f32; rows without wins and behind the end contribute zeros; sums of a part run over rows in order
 /// Limits    hidden <= kWidth, in <= kPointMlpMostInputs
 template <int kWidth>
 __global__ void __launch_bounds__(F32Tile<kWidth>::kThreads, 1)
-    point_mlp_backward_rows_f32_kernel(PointMlpRows rows, PointMlpF32Weights w, const float* w6,
-                                       PointMlpWinners winners, PointMlpRowMatrices<float> matrices,
-                                       PointMlpGradientParts parts) {
+    point_mlp_backward_rows_f32_kernel(PointMlpDims d, PointMlpF32Weights w, const float* w6, PointMlpWinners winners,
+                                       PointMlpRowMatrices<float> matrices, PointMlpF32Parts parts) {
   using Tile = F32Tile<kWidth>;
   const int count = *winners.rows, tiles = (count + Tile::kRows - 1) / Tile::kRows;
   const int pieces = min(static_cast<int>(gridDim.x), tiles), piece = static_cast<int>(blockIdx.x);
@@ -195,11 +191,11 @@ __global__ void __launch_bounds__(F32Tile<kWidth>::kThreads, 1)
   const auto begin_of = [&](int p) { return static_cast<int>(static_cast<std::int64_t>(p) * tiles / pieces); };
   const int first_tile = begin_of(piece), last_tile = begin_of(piece + 1);
   const std::int64_t part = piece * Tile::kWarps + warp_index();
-  VectorSums<kWidth> sums{parts.vectors + part * (kPointMlpVectors + rows.d.in) * kWidth, true};
+  VectorSums<kWidth> sums{parts.vectors + part * (kPointMlpVectors + d.in) * kWidth, true};
   F32WeightStream<kWidth> weights(w, 1, 2 * w.slices * (last_tile - first_tile));
   for (int tile = first_tile; tile < last_tile; ++tile) {
     const int first = tile * Tile::kRows + warp_index() * Tile::kWarpRows;
-    backward_tile<kWidth>(rows, w, w6, winners, matrices, weights, sums, parts.dx, first, count);
+    backward_tile<kWidth>(d, w, w6, winners, matrices, weights, sums, parts.dx, first, count);
     sums.first = false;
   }
 }
@@ -231,19 +227,19 @@ __global__ void __launch_bounds__(F32Product::kThreads)
 
 }  // namespace
 
-void point_mlp_backward_rows_f32(const PointMlpRows& rows, const PointMlpF32Weights& w, const float* w6,
+void point_mlp_backward_rows_f32(const PointMlpDims& d, const PointMlpF32Weights& w, const float* w6,
                                  const PointMlpWinners& winners, const PointMlpRowMatrices<float>& matrices,
-                                 const PointMlpGradientParts& parts, Stream stream) {
-  with_point_mlp_width(PointMlpWidth(rows.d).width, [&]<int kWidth>() {
+                                 const PointMlpF32Parts& parts, Stream stream) {
+  with_point_mlp_width(PointMlpWidth(d).width, [&]<int kWidth>() {
     using Tile = F32Tile<kWidth>;
     launch("point_mlp_backward_rows_f32",
            {.grid = kPointMlpPieces, .block = Tile::kThreads, .shared_bytes = Tile::kSharedBytes}, stream,
-           point_mlp_backward_rows_f32_kernel<kWidth>, rows, w, w6, winners, matrices, parts);
+           point_mlp_backward_rows_f32_kernel<kWidth>, d, w, w6, winners, matrices, parts);
   });
 }
 
 void point_mlp_backward_w3_f32(const PointMlpDims& d, const PointMlpWinners& winners,
-                               const PointMlpRowMatrices<float>& matrices, const PointMlpGradientParts& parts,
+                               const PointMlpRowMatrices<float>& matrices, const PointMlpMatrixParts& parts,
                                Stream stream) {
   const unsigned tiles = f32_product_tiles(d.hidden);
   launch("point_mlp_backward_w3_f32",

@@ -75,8 +75,9 @@ void pack_point_mlp_f32(const PointMlpDims& d, const PointMlpWeights<const float
 /// Weights as the tensor-core kernels read them, padded with zeros (see point_mlp_mma_tile.cuh for what they mean).
 struct PointMlpBf16Weights {
   float* first;    ///< [in + 2, width]: gamma1 times the centred columns of w0 and b0, then beta1
+  float* centred;  ///< [in + 1, width]: the centred columns
   float* gram;     ///< [in + 1, in + 1] of the centred columns, divided by hidden
-  float* vectors;  ///< [3, width]: centred b3, gamma4, beta4
+  float* vectors;  ///< [4, width]: centred b3, gamma4, beta4, gamma1
   float* b6;       ///< [feature_blocks, width]
   Bf16* matrices;  ///< [., slices, width, kPointMlpSliceDepth]: by output, inputs along the last axis, as the 128-byte
                    ///< swizzle places them: centred w3, then the feature blocks of w6; in the backward pass those with
@@ -107,7 +108,7 @@ void point_mlp_maxima_mma(const PointMlpRows& rows, const PointMlpBf16Weights& w
 
 /// A feature that a row won, and its gradient.
 struct PointMlpWin {
-  std::int32_t feature;
+  std::int32_t row, feature;
   float dh;
 };
 /// Most rows through which gradients can flow.
@@ -119,21 +120,20 @@ struct PointMlpWinners {
   std::int32_t* sorted;       ///< [sets, features]: features in the order of their winners (between the two steps)
   std::int32_t* count;        ///< [sets]: rows of each set
   std::int32_t* rows;         ///< [1]: rows of all sets
-  std::int32_t* set;          ///< [most_winners]: of each row
-  std::int32_t* pair;         ///< [most_winners]: of each row
+  float* x;                   ///< [most_winners, in]: inputs of the network
   std::int32_t* first_win;    ///< [most_winners + 1]: row r won [first_win[r], first_win[r + 1])
-  PointMlpWin* wins;          ///< [sets * features], features of a row ascend
+  PointMlpWin* wins;          ///< [sets * features], by row, then by feature
   std::int32_t* row_of_win;   ///< [sets, features]: row that won each feature
   std::int32_t* row_of_pair;  ///< [sets, pairs]: row of each element, -1 where it won nothing
 };
 PointMlpWinners take_point_mlp_winners(const PointMlpDims& d, WorkspaceCutter& workspace);
-void find_point_mlp_winners(const PointMlpDims& d, const float* dh, const std::int32_t* index,
+void find_point_mlp_winners(const PointMlpRows& rows, const float* dh, const std::int32_t* index,
                             const PointMlpWinners& winners, Stream stream);
 
-/// Activations of the winning rows, for products over rows. T is float or Bf16.
+/// Activations of the winning rows, for products over rows: [most_winners, width]. T is float or Bf16.
 template <class T>
 struct PointMlpRowMatrices {
-  T *a1, *a2, *dz2;  ///< [most_winners, width]
+  T *a1, *xhat2, *dz2;
 };
 template <class T>
 PointMlpRowMatrices<T> take_point_mlp_row_matrices(const PointMlpDims& d, WorkspaceCutter& workspace) {
@@ -141,32 +141,76 @@ PointMlpRowMatrices<T> take_point_mlp_row_matrices(const PointMlpDims& d, Worksp
   return {workspace.take<T>(count), workspace.take<T>(count), workspace.take<T>(count)};
 }
 
-/// Blocks among which the tiles of winning rows are divided.
+/// Blocks among which the tiles of winning rows are divided. A block adds up its share of the gradients of small
+/// weights, in one part or in several.
 inline constexpr int kPointMlpPieces = 264;
-/// Gradients that the backward pass computes by parts, and of rows.
-struct PointMlpGradientParts {
-  int tile_rows, parts_per_tile;  ///< of winning rows; there are at most kPointMlpPieces * parts_per_tile parts
-  float* vectors;                 ///< [parts, kPointMlpVectors + in, width]: of small weights, then of w0 by input
-  float* dx;                      ///< [most_winners, in - 1]
-  int w3_parts, w6_parts;
-  float* w3;  ///< [w3_parts, hidden, hidden]
-  float* w6;  ///< [w6_parts, features, hidden]
-};
-PointMlpGradientParts take_point_mlp_gradient_parts(const PointMlpDims& d, int tile_rows, int parts_per_tile,
-                                                    WorkspaceCutter& workspace);
+/// Rows of a tile of the f32 and of the tensor-core kernels, and the parts of a block.
+inline constexpr int kPointMlpF32TileRows = 64, kPointMlpF32Parts = 8;
+inline constexpr int kPointMlpMmaTileRows = 128, kPointMlpMmaParts = 4;
 
-void point_mlp_backward_rows_f32(const PointMlpRows& rows, const PointMlpF32Weights& w, const float* w6,
+/// Gradients of small weights by parts, and dx of the winning rows [most_winners, in - 1].
+struct PointMlpF32Parts {
+  float* vectors;  ///< [kPointMlpPieces * kPointMlpF32Parts, kPointMlpVectors + in, width]: then w0 by input
+  float* dx;
+};
+void point_mlp_backward_rows_f32(const PointMlpDims& d, const PointMlpF32Weights& w, const float* w6,
                                  const PointMlpWinners& winners, const PointMlpRowMatrices<float>& matrices,
-                                 const PointMlpGradientParts& parts, Stream stream);
+                                 const PointMlpF32Parts& parts, Stream stream);
+
+/// The same of the tensor-core kernels, which leave of the first layer what its gradients follow from: with g the
+/// gradient of relu's argument, m and n the means of gamma1 g and gamma1 g xhat of a row, and u as in
+/// point_mlp_mma_tile.cuh
+struct PointMlpBf16Parts {
+  float* vectors;  ///< [kPointMlpPieces * kPointMlpMmaParts, kPointMlpBf16Vectors + in + 1, width]: then, for each j,
+                   ///< sums over rows of u_j g
+  float* scalars;  ///< [kPointMlpPieces, in + 1, in + 2]: for each j, sums over rows of u_j m, then of u_j u_k n for
+                   ///< each k
+  float* dx;
+  float* first;  ///< the totals of u_j g [in + 1, width], then of scalars
+};
+enum PointMlpBf16Vector { kBf16Gamma4, kBf16Beta4, kBf16B3, kBf16Beta1, kPointMlpBf16Vectors };
+void point_mlp_backward_rows_mma(const PointMlpDims& d, const PointMlpBf16Weights& w, const PointMlpWinners& winners,
+                                 const PointMlpRowMatrices<Bf16>& matrices, const PointMlpBf16Parts& parts,
+                                 Stream stream);
+/// dgamma1, dw0 and db0 from parts.first; null gradients are skipped.
+void point_mlp_first_gradients(const PointMlpDims& d, const PointMlpBf16Weights& w, const PointMlpBf16Parts& parts,
+                               const PointMlpWeights<float>& dw, Stream stream);
+
+/// Products over rows, by parts: w3 [w3_parts, hidden, hidden], w6 [w6_parts, features, hidden].
+struct PointMlpMatrixParts {
+  int w3_parts, w6_parts;
+  float *w3, *w6;
+};
+PointMlpMatrixParts take_point_mlp_matrix_parts(const PointMlpDims& d, WorkspaceCutter& workspace);
 void point_mlp_backward_w3_f32(const PointMlpDims& d, const PointMlpWinners& winners,
-                               const PointMlpRowMatrices<float>& matrices, const PointMlpGradientParts& parts,
+                               const PointMlpRowMatrices<float>& matrices, const PointMlpMatrixParts& parts,
                                Stream stream);
+void point_mlp_backward_w3_mma(const PointMlpDims& d, const PointMlpWinners& winners,
+                               const PointMlpRowMatrices<Bf16>& matrices, const PointMlpMatrixParts& parts,
+                               Stream stream);
+/// gamma4, beta4 [hidden].
 template <class T>
-void point_mlp_backward_w6(const PointMlpDims& d, const float* dh, const PointMlpWinners& winners, const T* a2,
-                           const PointMlpGradientParts& parts, Stream stream);
-/// Sums of all parts; null gradients are skipped.
-void add_point_mlp_parts(const PointMlpDims& d, const float* dh, const PointMlpWinners& winners,
-                         const PointMlpGradientParts& parts, const PointMlpWeights<float>& dw, Stream stream);
+void point_mlp_backward_w6(const PointMlpDims& d, const float* dh, const PointMlpWinners& winners, const T* xhat2,
+                           const float* gamma4, const float* beta4, const PointMlpMatrixParts& parts, Stream stream);
+
+/// out[column * out_stride] = sum over parts of values[part * stride + column].
+struct PointMlpSum {
+  const float* values;
+  float* out;
+  std::int64_t parts, stride, columns, out_stride;
+  int parts_of_tile;  ///< where not zero, there are at most so many parts for each tile of winning rows
+};
+struct PointMlpSumList {
+  static constexpr int kMost = 3 + kPointMlpVectors + kPointMlpMostInputs + 2;
+  PointMlpSum of[kMost];
+  int count = 0;
+  int tile_rows = 1;
+  /// Sums without `out` are skipped.
+  void add(const PointMlpSum& sum) {
+    if (sum.out != nullptr) of[count++] = sum;
+  }
+};
+void add_point_mlp_parts(const PointMlpSumList& list, const PointMlpWinners& winners, Stream stream);
 void point_mlp_backward_symbols(const PointMlpRows& rows, const PointMlpWinners& winners, const float* dx, float* ds,
                                 bool accumulate, Stream stream);
 

@@ -38,22 +38,23 @@ class MmaMaxima {
   }
   /// Rows of the tile are elements first ... of a set of `count`.
   static __device__ void update(const typename Tile::Sums& sums, int first, int count) {
-    Best best[2 * Tile::kTiles];
+    const MmaThread<kWidth> thread;
+    Best* columns = all() + thread.warp % Tile::kRowWarps * kWidth;
+    merge_rows<kWidth>(
+        [&](int j, int c) {
+          Best best;
 #pragma unroll
-    for (int j = 0; j < Tile::kTiles; ++j) {
-#pragma unroll
-      for (int c = 0; c < 2; ++c) {
-#pragma unroll
-        for (int m = 0; m < 2; ++m) {
-#pragma unroll
-          for (int h = 0; h < 2; ++h) {
-            const int pair = first + Tile::row(m, h);
-            if (pair < count) best[2 * j + c].update(sums[m][j][2 * h + c], pair);
+          for (int i = 0; i < 4; ++i) {
+            const int pair = first + thread.row(i / 2, i % 2);
+            if (pair < count) best.update(sums[i / 2][j][i % 2 * 2 + c], pair);
           }
-        }
-      }
-    }
-    merge_lanes<2 * Tile::kTiles, 16>(best, 0, true);
+          return best;
+        },
+        [](Best a, const Best& b) {
+          a.merge(b.value, b.pair);
+          return a;
+        },
+        [&](int column, const Best& best) { columns[column].update(best.value, best.pair); });
   }
   /// Merges the maxima of all rows and writes those of `columns` features.
   static __device__ void write(int columns, float* value, std::int32_t* pair) {
@@ -72,37 +73,6 @@ class MmaMaxima {
 
  private:
   static __device__ Best* all() { return dynamic_shared<Best>(Tile::kSharedBytes); }
-
-  /// Merges the columns of the eight lanes that hold the same ones, from kCount on: lanes that differ in bit kLane
-  /// exchange halves of their columns, so that each goes on with one. An odd number is merged by both, of which one
-  /// goes on as `mine`. The first column of a lane is its column `offset` of update().
-  template <int kCount, int kLane>
-  static __device__ __forceinline__ void merge_lanes(Best* best, int offset, bool mine) {
-    if constexpr (kLane < 4) {
-      if (!mine) return;
-      Best* columns = all() + warp_index() % Tile::kRowWarps * kWidth;
-#pragma unroll
-      for (int i = 0; i < kCount; ++i) {
-        columns[Tile::column((offset + i) / 2) + (offset + i) % 2].update(best[i].value, best[i].pair);
-      }
-    } else {
-      constexpr bool kHalves = kCount % 2 == 0;
-      constexpr int kKept = kHalves ? kCount / 2 : kCount;
-      const bool upper = (lane_index() & kLane) != 0;
-#pragma unroll
-      for (int i = 0; i < kKept; ++i) {
-        Best given = best[i];
-        if constexpr (kHalves) {
-          given = upper ? best[i] : best[i + kKept];
-          best[i] = upper ? best[i + kKept] : best[i];
-        }
-        const float value = __shfl_xor_sync(kAllLanes, given.value, kLane);
-        const std::int32_t pair = __shfl_xor_sync(kAllLanes, given.pair, kLane);
-        best[i].merge(value, pair);
-      }
-      merge_lanes<kKept, kLane / 2>(best, offset + (kHalves && upper ? kKept : 0), mine && (kHalves || !upper));
-    }
-  }
 };
 
 /// Computes  the maximum of z3 over the pairs of a set and the pair that wins, feature by feature

@@ -4,6 +4,7 @@
 #include "kernels/common/ptx/cp_async.h"
 #include "kernels/common/ptx/ldmatrix.h"
 #include "kernels/common/ptx/mma.h"
+#include "kernels/common/ptx/opaque.h"
 #include "kernels/point_mlp/point_mlp_row.cuh"
 
 // The network on a block's tile of 128 rows, its large products on tensor cores (mma.sync) in bf16 with f32 sums. Eight
@@ -44,11 +45,24 @@ struct MmaTile {
   static __device__ float* inputs() { return dynamic_shared<float>(kInputsAt); }  ///< u [in + 1][kRows]
   static __device__ float* vector(int i) { return dynamic_shared<float>(kVectorsAt) + i * kWidth; }
   static __device__ float* squares() { return dynamic_shared<float>(kSquaresAt); }  ///< [2][kRows]
+};
 
-  static __device__ int first_row() { return warp_index() % kRowWarps * kWarpRows; }  ///< of the warp
-  static __device__ int first_column() { return warp_index() / kRowWarps * kWarpColumns; }
-  static __device__ int row(int m, int h) { return first_row() + 16 * m + 8 * h + lane_index() / 4; }
-  static __device__ int column(int j) { return first_column() + 8 * j + 2 * (lane_index() % 4); }
+/// What a thread owns of a tile. Every step asks anew, because numbers that are kept from step to step would take
+/// registers from the sums.
+template <int kWidth>
+struct MmaThread {
+  using Tile = MmaTile<kWidth>;
+  int warp, lane;
+  __device__ __forceinline__ MmaThread() {
+    const auto thread = static_cast<int>(ptx::opaque(threadIdx.x));
+    warp = thread / kWarpSize;
+    lane = thread % kWarpSize;
+  }
+  __device__ __forceinline__ int first_row() const { return warp % Tile::kRowWarps * Tile::kWarpRows; }
+  __device__ __forceinline__ int half() const { return warp / Tile::kRowWarps; }  ///< of the columns
+  __device__ __forceinline__ int first_column() const { return half() * Tile::kWarpColumns; }
+  __device__ __forceinline__ int row(int m, int h) const { return first_row() + 16 * m + 8 * h + lane / 4; }
+  __device__ __forceinline__ int column(int j) const { return first_column() + 8 * j + 2 * (lane % 4); }
 };
 
 /// Streams the slices of matrices that follow each other in memory through a ring of stages, again and again.
@@ -103,9 +117,10 @@ template <int kWidth>
 __device__ __forceinline__ void multiply_mma(MmaWeightStream<kWidth>& weights, int depth,
                                              typename MmaTile<kWidth>::Sums& sums) {
   using Tile = MmaTile<kWidth>;
-  const int lane = lane_index();
-  const __nv_bfloat16* a_row = Tile::activations() + (Tile::first_row() + lane % 16) * Tile::kPitch + lane / 16 * 8;
-  const int output = Tile::first_column() + lane / 16 * 8 + lane % 8;  // whose row of weights this lane names
+  const MmaThread<kWidth> thread;
+  const int lane = thread.lane;
+  const __nv_bfloat16* a_row = Tile::activations() + (thread.first_row() + lane % 16) * Tile::kPitch + lane / 16 * 8;
+  const int output = thread.first_column() + lane / 16 * 8 + lane % 8;  // whose row of weights this lane names
 #pragma unroll 1
   for (int first = 0; first < Tile::kSlices * Tile::kDepth; first += Tile::kDepth) {
     const __nv_bfloat16* b_row = weights.next() + output * Tile::kDepth;
@@ -135,9 +150,10 @@ __device__ __forceinline__ void multiply_mma(MmaWeightStream<kWidth>& weights, i
 template <int kWidth>
 __device__ __forceinline__ void fill_rows(const float* values, typename MmaTile<kWidth>::Sums& sums) {
   using Tile = MmaTile<kWidth>;
+  const MmaThread<kWidth> thread;
 #pragma unroll
   for (int j = 0; j < Tile::kTiles; ++j) {
-    const float2 value = *reinterpret_cast<const float2*>(values + Tile::column(j));
+    const float2 value = *reinterpret_cast<const float2*>(values + thread.column(j));
 #pragma unroll
     for (int m = 0; m < 2; ++m) {
       sums[m][j][0] = sums[m][j][2] = value.x;
@@ -185,12 +201,13 @@ template <int kWidth, class Use>
 __device__ __forceinline__ void first_layer_mma(int in, const float* first_weights, const Use& use) {
   using Tile = MmaTile<kWidth>;
   constexpr int kBatch = 8;
+  const MmaThread<kWidth> thread;
 #pragma unroll 1
   for (int batch = 0; batch < Tile::kRows / Tile::kWarps; batch += kBatch) {
-    const int row = warp_index() * (Tile::kRows / Tile::kWarps) + batch;
+    const int row = thread.warp * (Tile::kRows / Tile::kWarps) + batch;
 #pragma unroll
     for (int word = 0; word < (kWidth + 63) / 64; ++word) {
-      const int column = 2 * (lane_index() + kWarpSize * word);
+      const int column = 2 * (thread.lane + kWarpSize * word);
       const bool inside = column < kWidth;
       const float* w = first_weights + (inside ? column : 0);
       const auto weight = [&](int j) { return *reinterpret_cast<const float2*>(w + j * kWidth); };
@@ -225,7 +242,8 @@ __device__ __forceinline__ void first_layer_mma(int in, const float* first_weigh
 template <int kWidth>
 __device__ __forceinline__ void centred_rstd(int hidden, const typename MmaTile<kWidth>::Sums& z, float (&rstd)[2][2]) {
   using Tile = MmaTile<kWidth>;
-  float* squares = Tile::squares() + warp_index() / Tile::kRowWarps * Tile::kRows;
+  const MmaThread<kWidth> thread;
+  float* squares = Tile::squares() + thread.half() * Tile::kRows;
 #pragma unroll
   for (int m = 0; m < 2; ++m) {
 #pragma unroll
@@ -236,7 +254,7 @@ __device__ __forceinline__ void centred_rstd(int hidden, const typename MmaTile<
         sum += z[m][j][2 * h] * z[m][j][2 * h] + z[m][j][2 * h + 1] * z[m][j][2 * h + 1];
       }
       sum = group_sum<4>(sum);
-      if (lane_index() % 4 == 0) squares[Tile::row(m, h)] = sum;
+      if (thread.lane % 4 == 0) squares[thread.row(m, h)] = sum;
     }
   }
   __syncthreads();
@@ -244,11 +262,18 @@ __device__ __forceinline__ void centred_rstd(int hidden, const typename MmaTile<
   for (int m = 0; m < 2; ++m) {
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      const int row = Tile::row(m, h);
+      const int row = thread.row(m, h);
       const float sum = Tile::squares()[row] + Tile::squares()[Tile::kRows + row];
       rstd[m][h] = rsqrtf(sum / static_cast<float>(hidden) + kPointMlpEpsilon);
     }
   }
+}
+
+/// The thread's pair of activations.
+template <int kWidth>
+__device__ __forceinline__ std::uint32_t& activation_pair(const MmaThread<kWidth>& thread, int m, int h, int j) {
+  using Tile = MmaTile<kWidth>;
+  return *reinterpret_cast<std::uint32_t*>(Tile::activations() + thread.row(m, h) * Tile::kPitch + thread.column(j));
 }
 
 /// Activations = relu(gamma4 z rstd + beta4).
@@ -256,20 +281,76 @@ template <int kWidth>
 __device__ __forceinline__ void store_second_activations(const typename MmaTile<kWidth>::Sums& z,
                                                          const float (&rstd)[2][2]) {
   using Tile = MmaTile<kWidth>;
+  const MmaThread<kWidth> thread;
 #pragma unroll
   for (int j = 0; j < Tile::kTiles; ++j) {
-    const float2 gamma = *reinterpret_cast<const float2*>(Tile::vector(1) + Tile::column(j));
-    const float2 beta = *reinterpret_cast<const float2*>(Tile::vector(2) + Tile::column(j));
+    const float2 gamma = *reinterpret_cast<const float2*>(Tile::vector(1) + thread.column(j));
+    const float2 beta = *reinterpret_cast<const float2*>(Tile::vector(2) + thread.column(j));
 #pragma unroll
     for (int m = 0; m < 2; ++m) {
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
         const float low = z[m][j][2 * h] * rstd[m][h] * gamma.x + beta.x;
         const float high = z[m][j][2 * h + 1] * rstd[m][h] * gamma.y + beta.y;
-        *reinterpret_cast<std::uint32_t*>(Tile::activations() + Tile::row(m, h) * Tile::kPitch + Tile::column(j)) =
-            pack_bf16(relu(low), relu(high));
+        activation_pair(thread, m, h, j) = pack_bf16(relu(low), relu(high));
       }
     }
+  }
+}
+
+/// The value of the lane whose number differs in the bits of `lane`.
+__device__ __forceinline__ float exchange(float x, int lane) { return __shfl_xor_sync(kAllLanes, x, lane); }
+__device__ __forceinline__ Best exchange(const Best& x, int lane) {
+  return {__shfl_xor_sync(kAllLanes, x.value, lane), __shfl_xor_sync(kAllLanes, x.pair, lane)};
+}
+
+/// Merges kCount columns among the lanes that differ in bits kLane to 4. Lanes that differ in bit kLane exchange halves
+/// of their columns, so that each goes on with one; an odd number is merged by both, of which one goes on as `mine`. In
+/// the end use(number of the column, merged value) is called once for each; the first column is number `first`.
+template <int kCount, int kLane, class T, class Merge, class Use>
+__device__ __forceinline__ void merge_lanes(int lane, T* values, int first, bool mine, const Merge& merge,
+                                            const Use& use) {
+  if constexpr (kLane < 4) {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      if (mine) use(first + i, values[i]);
+    }
+  } else {
+    constexpr bool kHalves = kCount % 2 == 0;
+    constexpr int kKept = kHalves ? kCount / 2 : kCount;
+    const bool upper = (lane & kLane) != 0;
+#pragma unroll
+    for (int i = 0; i < kKept; ++i) {
+      T given = values[i];
+      if constexpr (kHalves) {
+        given = upper ? values[i] : values[i + kKept];
+        values[i] = upper ? values[i + kKept] : values[i];
+      }
+      values[i] = merge(values[i], exchange(given, kLane));
+    }
+    merge_lanes<kKept, kLane / 2>(lane, values, first + (kHalves && upper ? kKept : 0), mine && (kHalves || !upper),
+                                  merge, use);
+  }
+}
+
+/// Merges the rows of a warp column by column: value(j, c) is what the thread's rows give for its column c of tile j;
+/// use(column, merged value) is called by one lane for each column of the warp.
+template <int kWidth, class Value, class Merge, class Use>
+__device__ __forceinline__ void merge_rows(const Value& value, const Merge& merge, const Use& use) {
+  using Tile = MmaTile<kWidth>;
+  const MmaThread<kWidth> thread;
+  const auto some_tiles = [&]<int kTiles>(int first) {
+    decltype(value(0, 0)) values[2 * kTiles];
+#pragma unroll
+    for (int i = 0; i < 2 * kTiles; ++i) values[i] = value(first + i / 2, i % 2);
+    merge_lanes<2 * kTiles, 16>(thread.lane, values, 2 * first, true, merge,
+                                [&](int i, const auto& merged) { use(thread.column(i / 2) + i % 2, merged); });
+  };
+  constexpr int kAtOnce = 4;  // eight columns for eight lanes
+#pragma unroll
+  for (int j = 0; j + kAtOnce <= Tile::kTiles; j += kAtOnce) some_tiles.template operator()<kAtOnce>(j);
+  if constexpr (Tile::kTiles % kAtOnce != 0) {
+    some_tiles.template operator()<Tile::kTiles % kAtOnce>(Tile::kTiles / kAtOnce * kAtOnce);
   }
 }
 

@@ -79,11 +79,15 @@ __device__ void pack_vectors(const PointMlpDims& d, const PointMlpWeights<const 
   }
   for (int c = static_cast<int>(threadIdx.x); c < width; c += kThreads) {
     const bool inside = c < hidden;
-    for (int j = 0; j <= in; ++j) packed.first[j * width + c] = inside ? w.gamma1[c] * centred(j, c) : 0.0f;
+    for (int j = 0; j <= in; ++j) {
+      packed.centred[j * width + c] = inside ? centred(j, c) : 0.0f;
+      packed.first[j * width + c] = inside ? w.gamma1[c] * centred(j, c) : 0.0f;
+    }
     packed.first[(in + 1) * width + c] = inside ? w.beta1[c] : 0.0f;
     packed.vectors[c] = inside ? centred(in + 1, c) : 0.0f;
     packed.vectors[width + c] = inside ? w.gamma4[c] : 0.0f;
     packed.vectors[2 * width + c] = inside ? w.beta4[c] : 0.0f;
+    packed.vectors[3 * width + c] = inside ? w.gamma1[c] : 0.0f;
   }
   for (int f = static_cast<int>(threadIdx.x); f < feature_blocks * width; f += kThreads) {
     packed.b6[f] = f < features ? w.b6[f] : 0.0f;
@@ -116,7 +120,8 @@ PointMlpBf16Weights take_point_mlp_bf16_weights(const PointMlpDims& d, bool back
   PointMlpBf16Weights w{};
   w.first = workspace.take<float>((d.in + 2) * width);
   w.gram = workspace.take<float>((d.in + 1) * (d.in + 1));
-  w.vectors = workspace.take<float>(3 * width);
+  w.centred = workspace.take<float>((d.in + 1) * width);
+  w.vectors = workspace.take<float>(4 * width);
   w.b6 = workspace.take<float>(sizes.feature_blocks * width);
   w.matrices = workspace.take<Bf16>(matrices * slices_of(sizes.width) * width * kPointMlpSliceDepth);
   return w;

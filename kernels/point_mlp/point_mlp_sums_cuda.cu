@@ -11,57 +11,53 @@ namespace {
 
 constexpr int kOutputThreads = 128;
 
-/// Computes  parts of dw6[f, k] = sum over sets of dh[set, f] a2[row that won (set, f), k]
-/// Shapes    dh, row_of_win [sets, features], a2 [rows, width], dw6 [pieces, features, hidden]
+__device__ __forceinline__ float2 load_pair(const float* x) { return *reinterpret_cast<const float2*>(x); }
+__device__ __forceinline__ float2 load_pair(const __nv_bfloat16* x) {
+  return unpack_bf16(*reinterpret_cast<const std::uint32_t*>(x));
+}
+
+/// Computes  parts of dw6[f, k] = sum over sets of dh[set, f] a2[row that won (set, f), k],
+///           a2 = relu(gamma4 xhat2 + beta4)
+/// Shapes    dh, row_of_win [sets, features], xhat2 [rows, width], dw6 [pieces, features, hidden]
 /// Mapping   a block owns a feature and a piece of the sets, a thread two columns
-/// Memory    a row of a2 for every (set, f): 2 * width bytes in bf16 of L2 traffic each, which bounds it
+/// Memory    a row of xhat2 for every (set, f), from L2, which bounds it: 2 * width bytes each in bf16
 /// Numerics  f32, sets ascending
 /// Limits    hidden <= 2 * kOutputThreads
 template <class T>
 __global__ void __launch_bounds__(kOutputThreads)
     point_mlp_backward_w6_kernel(PointMlpDims d, int width, const float* dh, const std::int32_t* row_of_win,
-                                 const T* a2, float* dw6) {
+                                 const T* xhat2, const float* gamma4, const float* beta4, float* dw6) {
   const std::int64_t sets = d.tasks * d.groups, pieces = gridDim.y, piece = blockIdx.y, feature = blockIdx.x;
   const int column = 2 * static_cast<int>(threadIdx.x), hidden = static_cast<int>(d.hidden);
   if (column >= hidden) return;
-  float low = 0, high = 0;
+  const bool both = column + 1 < hidden;
+  const float2 gamma = make_float2(gamma4[column], both ? gamma4[column + 1] : 0.0f);
+  const float2 beta = make_float2(beta4[column], both ? beta4[column + 1] : 0.0f);
+  float2 sum = make_float2(0, 0);
 #pragma unroll 4
   for (std::int64_t set = piece * sets / pieces; set < (piece + 1) * sets / pieces; ++set) {
     const std::int64_t win = set * d.features + feature;
-    const T* a = a2 + static_cast<std::int64_t>(row_of_win[win]) * width + column;
-    low += dh[win] * to_float(a[0]);
-    high += dh[win] * to_float(a[1]);
+    const float2 x = load_pair(xhat2 + static_cast<std::int64_t>(row_of_win[win]) * width + column);
+    sum.x += dh[win] * relu(x.x * gamma.x + beta.x);
+    sum.y += dh[win] * relu(x.y * gamma.y + beta.y);
   }
   float* out = dw6 + (piece * d.features + feature) * hidden + column;
-  out[0] = low;
-  if (column + 1 < hidden) out[1] = high;
+  out[0] = sum.x;
+  if (both) out[1] = sum.y;
 }
 
-/// out[column * out_stride] = sum over parts of values[part * stride + column].
-struct PartialSums {
-  const float* values;
-  float* out;
-  std::int64_t parts, stride, columns, out_stride;
-  int parts_per_tile;  ///< where not zero, only so many parts per tile of winning rows are there
-};
-struct PartialSumsList {
-  PartialSums of[3 + kPointMlpVectors + kPointMlpMostInputs];
-  int count = 0;
-  int tile_rows = 1;
-};
-
 /// Computes  the gradients of all weights, from their parts
-/// Shapes    PartialSums
+/// Shapes    PointMlpSum
 /// Mapping   blockIdx.y is the weight; blocks stride over groups of 32 columns
 /// Memory    every part is read once, coalesced
 /// Numerics  f32, in the fixed order of column_sum
 __global__ void __launch_bounds__(kColumnSumThreads)
-    point_mlp_add_parts_kernel(PartialSumsList list, const std::int32_t* rows) {
-  const PartialSums sums = list.of[blockIdx.y];
+    point_mlp_add_parts_kernel(PointMlpSumList list, const std::int32_t* rows) {
+  const PointMlpSum sums = list.of[blockIdx.y];
   std::int64_t parts = sums.parts;
-  if (sums.parts_per_tile > 0) {
+  if (sums.parts_of_tile > 0) {
     const int tiles = (*rows + list.tile_rows - 1) / list.tile_rows;
-    parts = min(parts, static_cast<std::int64_t>(tiles) * sums.parts_per_tile);
+    parts = min(parts, static_cast<std::int64_t>(tiles) * sums.parts_of_tile);
   }
   for (std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kColumnSumColumns; first < sums.columns;
        first += static_cast<std::int64_t>(gridDim.x) * kColumnSumColumns) {
@@ -101,19 +97,13 @@ __global__ void __launch_bounds__(kColumnSumThreads)
 
 }  // namespace
 
-PointMlpGradientParts take_point_mlp_gradient_parts(const PointMlpDims& d, int tile_rows, int parts_per_tile,
-                                                    WorkspaceCutter& workspace) {
+PointMlpMatrixParts take_point_mlp_matrix_parts(const PointMlpDims& d, WorkspaceCutter& workspace) {
   constexpr std::int64_t kBlocks = 512;  // enough to fill a device
   constexpr std::int64_t kWeightsOfBlock = 64 * 64, kMostParts = 32;
   const auto parts_for = [&](std::int64_t blocks, std::int64_t most) {
     return static_cast<int>(std::clamp<std::int64_t>(kBlocks / blocks, 1, most));
   };
-  PointMlpGradientParts parts{};
-  parts.tile_rows = tile_rows;
-  parts.parts_per_tile = parts_per_tile;
-  parts.vectors =
-      workspace.take<float>(kPointMlpPieces * parts_per_tile * (kPointMlpVectors + d.in) * PointMlpWidth(d).width);
-  parts.dx = workspace.take<float>(point_mlp_most_winners(d) * (d.in - 1));
+  PointMlpMatrixParts parts{};
   parts.w3_parts = parts_for(pieces_of(d.hidden * d.hidden, kWeightsOfBlock), kMostParts);
   parts.w6_parts = parts_for(pieces_of(d.features, 4), std::min(kMostParts, d.tasks * d.groups));
   parts.w3 = workspace.take<float>(parts.w3_parts * d.hidden * d.hidden);
@@ -122,38 +112,20 @@ PointMlpGradientParts take_point_mlp_gradient_parts(const PointMlpDims& d, int t
 }
 
 template <class T>
-void point_mlp_backward_w6(const PointMlpDims& d, const float* dh, const PointMlpWinners& winners, const T* a2,
-                           const PointMlpGradientParts& parts, Stream stream) {
+void point_mlp_backward_w6(const PointMlpDims& d, const float* dh, const PointMlpWinners& winners, const T* xhat2,
+                           const float* gamma4, const float* beta4, const PointMlpMatrixParts& parts, Stream stream) {
   launch("point_mlp_backward_w6",
          {.grid = {static_cast<unsigned>(d.features), static_cast<unsigned>(parts.w6_parts)}, .block = kOutputThreads},
-         stream, point_mlp_backward_w6_kernel<T>, d, PointMlpWidth(d).width, dh, winners.row_of_win, a2, parts.w6);
+         stream, point_mlp_backward_w6_kernel<T>, d, PointMlpWidth(d).width, dh, winners.row_of_win, xhat2, gamma4,
+         beta4, parts.w6);
 }
 template void point_mlp_backward_w6<float>(const PointMlpDims&, const float*, const PointMlpWinners&, const float*,
-                                           const PointMlpGradientParts&, Stream);
+                                           const float*, const float*, const PointMlpMatrixParts&, Stream);
 template void point_mlp_backward_w6<Bf16>(const PointMlpDims&, const float*, const PointMlpWinners&, const Bf16*,
-                                          const PointMlpGradientParts&, Stream);
+                                          const float*, const float*, const PointMlpMatrixParts&, Stream);
 
-void add_point_mlp_parts(const PointMlpDims& d, const float* dh, const PointMlpWinners& winners,
-                         const PointMlpGradientParts& parts, const PointMlpWeights<float>& dw, Stream stream) {
+void add_point_mlp_parts(const PointMlpSumList& list, const PointMlpWinners& winners, Stream stream) {
   constexpr unsigned kBlocks = 256;
-  PartialSumsList list;
-  list.tile_rows = parts.tile_rows;
-  const auto add = [&](const PartialSums& sums) {
-    if (sums.out != nullptr) list.of[list.count++] = sums;
-  };
-  const std::int64_t sets = d.tasks * d.groups, width = PointMlpWidth(d).width;
-  add({parts.w3, dw.w3, parts.w3_parts, d.hidden * d.hidden, d.hidden * d.hidden, 1, 0});
-  add({parts.w6, dw.w6, parts.w6_parts, d.features * d.hidden, d.features * d.hidden, 1, 0});
-  add({dh, dw.b6, sets, d.features, d.features, 1, 0});
-  const auto add_vector = [&](std::int64_t vector, float* out, std::int64_t out_stride) {
-    add({parts.vectors + vector * width, out, kPointMlpPieces * parts.parts_per_tile, (kPointMlpVectors + d.in) * width,
-         d.hidden, out_stride, parts.parts_per_tile});
-  };
-  float* const vectors[kPointMlpVectors] = {dw.gamma4, dw.beta4, dw.b3, dw.gamma1, dw.beta1, dw.b0};
-  for (int v = 0; v < kPointMlpVectors; ++v) add_vector(v, vectors[v], 1);
-  for (std::int64_t input = 0; input < d.in && dw.w0 != nullptr; ++input) {
-    add_vector(kPointMlpVectors + input, dw.w0 + input, d.in);
-  }
   if (list.count == 0) return;
   launch("point_mlp_add_parts", {.grid = {kBlocks, static_cast<unsigned>(list.count)}, .block = kColumnSumThreads},
          stream, point_mlp_add_parts_kernel, list, winners.rows);

@@ -43,14 +43,18 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 /// Computes  the list of winning rows and what each won, from the sorted features
-/// Shapes    dh, index [sets, features], PointMlpWinners
+/// Shapes    PointMlpRows; dh, index [sets, features]; PointMlpWinners
 /// Mapping   a block owns a set; its first row follows from the counts of the sets before
 /// Memory    everything is read and written once, row_of_pair [sets, pairs] most of all
 /// Numerics  exact
 __global__ void __launch_bounds__(kThreads)
-    point_mlp_list_winners_kernel(PointMlpDims d, const float* dh, const std::int32_t* index, PointMlpWinners winners) {
+    point_mlp_list_winners_kernel(PointMlpRows inputs, const float* dh, const std::int32_t* index,
+                                  PointMlpWinners winners) {
+  const PointMlpDims& d = inputs.d;
   const int features = static_cast<int>(d.features), thread = static_cast<int>(threadIdx.x);
   const auto set = static_cast<int>(blockIdx.x);
+  const int in = static_cast<int>(d.in);
+  const PointMlpSet elements(inputs, set);
   const std::int64_t begin = static_cast<std::int64_t>(set) * features;
   std::int32_t* row_of_pair = winners.row_of_pair + set * d.pairs;
   for (std::int64_t i = thread; i < d.pairs; i += kThreads) row_of_pair[i] = -1;
@@ -67,11 +71,12 @@ __global__ void __launch_bounds__(kThreads)
     const int mine = row + count.before - (is_new ? 0 : 1);
     row += count.total;
     if (!inside) continue;
-    winners.wins[begin + place] = {feature, dh[begin + feature]};
+    winners.wins[begin + place] = {mine, feature, dh[begin + feature]};
     winners.row_of_win[begin + feature] = mine;
     if (!is_new) continue;
-    winners.set[mine] = set;
-    winners.pair[mine] = pair;
+    for (int input = 0; input < in; ++input) {
+      winners.x[static_cast<std::int64_t>(mine) * in + input] = elements.input(pair, input);
+    }
     winners.first_win[mine] = static_cast<std::int32_t>(begin) + place;
     row_of_pair[pair] = mine;
   }
@@ -89,8 +94,7 @@ PointMlpWinners take_point_mlp_winners(const PointMlpDims& d, WorkspaceCutter& w
   winners.sorted = workspace.take<std::int32_t>(wins);
   winners.count = workspace.take<std::int32_t>(sets);
   winners.rows = workspace.take<std::int32_t>(1);
-  winners.set = workspace.take<std::int32_t>(most);
-  winners.pair = workspace.take<std::int32_t>(most);
+  winners.x = workspace.take<float>(most * d.in);
   winners.first_win = workspace.take<std::int32_t>(most + 1);
   winners.wins = workspace.take<PointMlpWin>(wins);
   winners.row_of_win = workspace.take<std::int32_t>(wins);
@@ -98,14 +102,15 @@ PointMlpWinners take_point_mlp_winners(const PointMlpDims& d, WorkspaceCutter& w
   return winners;
 }
 
-void find_point_mlp_winners(const PointMlpDims& d, const float* dh, const std::int32_t* index,
+void find_point_mlp_winners(const PointMlpRows& rows, const float* dh, const std::int32_t* index,
                             const PointMlpWinners& winners, Stream stream) {
+  const PointMlpDims& d = rows.d;
   const auto sets = static_cast<unsigned>(d.tasks * d.groups);
   const int features = static_cast<int>(d.features);
   launch("point_mlp_sort_winners",
          {.grid = sets, .block = kThreads, .shared_bytes = static_cast<std::size_t>(features) * sizeof(std::int32_t)},
          stream, point_mlp_sort_winners_kernel, features, index, winners.sorted, winners.count);
-  launch("point_mlp_list_winners", {.grid = sets, .block = kThreads}, stream, point_mlp_list_winners_kernel, d, dh,
+  launch("point_mlp_list_winners", {.grid = sets, .block = kThreads}, stream, point_mlp_list_winners_kernel, rows, dh,
          index, winners);
 }
 

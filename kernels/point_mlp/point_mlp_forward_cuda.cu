@@ -1,14 +1,13 @@
 #include "kernels/common/launch.h"
 #include "kernels/point_mlp/point_mlp_row.cuh"
 
-// Which kernels run, and in what order.
+// Which kernels run in the forward pass, and in what order.
 
 namespace roap::cuda {
 
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kF32TileRows = 64, kF32PartsPerTile = 8, kMmaTileRows = 128;
 
 /// Computes  the maximum of the pieces' maxima
 /// Shapes    value, pair [pieces, count] -> h, index [count]
@@ -44,21 +43,8 @@ Forward lay_out_forward(const PointMlpDims& d, const PointMlpOptions& options, c
   } else {
     f.f32 = take_point_mlp_f32_weights(d, false, workspace);
   }
-  f.maxima = take_point_mlp_maxima(d, bf16 ? kMmaTileRows : kF32TileRows, workspace);
+  f.maxima = take_point_mlp_maxima(d, bf16 ? kPointMlpMmaTileRows : kPointMlpF32TileRows, workspace);
   return f;
-}
-
-struct BackwardF32 {
-  PointMlpRows rows;
-  PointMlpF32Weights weights;
-  PointMlpWinners winners;
-  PointMlpRowMatrices<float> matrices;
-  PointMlpGradientParts parts;
-};
-BackwardF32 lay_out_backward(const PointMlpDims& d, const PointMlpInputs<float>& in, WorkspaceCutter& workspace) {
-  return {take_point_mlp_rows(d, in, workspace), take_point_mlp_f32_weights(d, true, workspace),
-          take_point_mlp_winners(d, workspace), take_point_mlp_row_matrices<float>(d, workspace),
-          take_point_mlp_gradient_parts(d, kF32TileRows, kF32PartsPerTile, workspace)};
 }
 
 }  // namespace
@@ -88,13 +74,6 @@ std::size_t point_mlp_forward_workspace(const PointMlpDims& d, const PointMlpOpt
   return workspace.bytes();
 }
 
-std::size_t point_mlp_backward_workspace(const PointMlpDims& d, const PointMlpOptions& /*options*/) {
-  if (!point_mlp_fused(d)) return point_mlp_layers_backward_workspace(d);
-  WorkspaceCutter workspace(nullptr);
-  lay_out_backward(d, {}, workspace);
-  return workspace.bytes();
-}
-
 void point_mlp_forward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in, float* h,
                        std::int32_t* index, std::byte* workspace, Stream stream) {
   if (!point_mlp_fused(d)) return point_mlp_layers_forward(d, in, h, index, workspace, stream);
@@ -110,24 +89,6 @@ void point_mlp_forward(const PointMlpDims& d, const PointMlpOptions& options, co
     point_mlp_maxima_f32(f.rows, f.f32, out, stream);
   }
   if (out.pieces > 1) merge_point_mlp_maxima(d, out, h, index, stream);
-}
-
-void point_mlp_backward(const PointMlpDims& d, const PointMlpOptions& /*options*/, const PointMlpInputs<float>& in,
-                        const float* dh, const std::int32_t* index, float* ds, bool accumulate,
-                        const PointMlpWeights<float>& dw, std::byte* workspace, Stream stream) {
-  if (!point_mlp_fused(d)) {
-    return point_mlp_layers_backward(d, in, dh, index, ds, accumulate, dw, workspace, stream);
-  }
-  WorkspaceCutter cutter(workspace);
-  const BackwardF32 b = lay_out_backward(d, in, cutter);
-  copy_point_mlp_columns(b.rows, in.columns, stream);
-  pack_point_mlp_f32(d, in.w, true, b.weights, stream);
-  find_point_mlp_winners(d, dh, index, b.winners, stream);
-  point_mlp_backward_rows_f32(b.rows, b.weights, in.w.w6, b.winners, b.matrices, b.parts, stream);
-  if (dw.w3 != nullptr) point_mlp_backward_w3_f32(d, b.winners, b.matrices, b.parts, stream);
-  if (dw.w6 != nullptr) point_mlp_backward_w6(d, dh, b.winners, b.matrices.a2, b.parts, stream);
-  add_point_mlp_parts(d, dh, b.winners, b.parts, dw, stream);
-  if (ds != nullptr) point_mlp_backward_symbols(b.rows, b.winners, b.parts.dx, ds, accumulate, stream);
 }
 
 }  // namespace roap::cuda
