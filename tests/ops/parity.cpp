@@ -16,9 +16,10 @@ bool same_class(double a, double b) {
   return std::fpclassify(a) == std::fpclassify(b) || (std::isfinite(a) && std::isfinite(b));
 }
 
-/// See compare_with_reference; `roundings` of the largest value are added where the device stores bf16.
+/// See compare_with_reference; `roundings` of the largest value are added where the device stores bf16, and
+/// `more_roundings` in any case.
 void expect_close(const CaseRun::Tensor& got, const CaseRun::Tensor& f32, const CaseRun::Tensor& f64, double factor,
-                  int roundings) {
+                  int roundings, double more_roundings) {
   ASSERT_EQ(got.values.size(), f64.values.size());
   double error = 0;
   double largest = 0;
@@ -29,9 +30,9 @@ void expect_close(const CaseRun::Tensor& got, const CaseRun::Tensor& f32, const 
   }
   constexpr double kBf16Rounding = 1.0 / 256;
   const double bf16 = got.spec.dtype == DType::bf16 ? kBf16Rounding : 0;
-  const double allowed = is_real(got.spec.dtype)
-                             ? factor * error + (8 * std::numeric_limits<float>::epsilon() + roundings * bf16) * largest
-                             : 0;
+  const double of_largest =
+      8 * std::numeric_limits<float>::epsilon() + roundings * bf16 + more_roundings * kBf16Rounding;
+  const double allowed = is_real(got.spec.dtype) ? factor * error + of_largest * largest : 0;
   for (std::size_t i = 0; i < f64.values.size(); ++i) {
     const double expected = std::isfinite(f32.values[i]) ? f64.values[i] : f32.values[i];
     ASSERT_TRUE(same_class(got.values[i], expected))
@@ -62,7 +63,8 @@ void compare_with_reference(const OpCase& op_case, DeviceKind device, const Case
   const Results got = run_on(op_case, device, options);
   ASSERT_EQ(got.size(), f64.size());
   for (std::size_t i = 0; i < f64.size(); ++i) {
-    expect_close(got[i], f32[i], f64[i], op_case.tolerance_factor, options.copies - 1);
+    expect_close(got[i], f32[i], f64[i], op_case.tolerance_factor, options.copies - 1,
+                 device == DeviceKind::cuda ? op_case.cuda_bf16_roundings : 0);
   }
 }
 
