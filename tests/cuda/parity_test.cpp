@@ -20,8 +20,11 @@ TEST_P(CudaParity, MatchesReferenceWithSharedMemoryAndTwoConsumers) {
   compare_with_reference(*GetParam().op_case, DeviceKind::cuda, {2, true, 0});
 }
 
-INSTANTIATE_TEST_SUITE_P(Ops, CudaParity,
-                         testing::ValuesIn(case_parameters([](const OpCase& c) { return !c.performance; })), case_name);
+// mix_uniform has no kernels yet.
+INSTANTIATE_TEST_SUITE_P(Ops, CudaParity, testing::ValuesIn(case_parameters([](const OpCase& c) {
+                           return !c.performance && c.op->type() != "mix_uniform";
+                         })),
+                         case_name);
 
 }  // namespace
 }  // namespace roap
