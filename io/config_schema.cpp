@@ -94,6 +94,9 @@ const std::vector<ConfigKey>& table() {
        "Factor on the initial first-layer weights of the synthesizer's set networks: more tells nearby numbers apart "
        "from "
        "the start; 1 is PyTorch's."},
+      {ROAP_KEY(model.logit_spread), NumberRange{0, 100},
+       "Standard deviation of the logits' initial bias, the same for all tasks: lines start as different expressions "
+       "that programs can take up later; 0 is PyTorch's."},
       {ROAP_KEY(model.lines), NumberRange{1, 256},
        "Lines of the straight-line sketch. More lines than the formulas need make training easier; logits grow with "
        "the "

@@ -26,6 +26,7 @@ struct Config {
     std::int64_t grounder_width = 16;
     std::int64_t width = 64;
     double input_gain = 1;
+    double logit_spread = 0;
     std::int64_t lines = 12;
     std::string sketch = "straight-line";
     std::int64_t depth = 3;

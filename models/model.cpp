@@ -73,7 +73,8 @@ TensorId Model::logits(Graph& graph, TensorId y, TensorId symbols) const {
     constexpr double kDeviation = 0.1;  // near-uniform choices that still differ between tasks
     return graph.parameter("free.logits", {problem_.tasks, sketch_.logit_count()}, Initializer::normal(kDeviation));
   }
-  SynthesizerConfig synthesizer{static_cast<int>(config_.model.width), config_.model.input_gain, sketch_.logit_count()};
+  SynthesizerConfig synthesizer{static_cast<int>(config_.model.width), config_.model.input_gain,
+                                config_.model.logit_spread, sketch_.logit_count()};
   if (config_.device.precision == "bf16") synthesizer.sets.math = PointMlpMath::bf16;
   return build_synthesizer(graph, synthesizer, y, symbols);
 }

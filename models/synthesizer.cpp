@@ -1,6 +1,7 @@
 #include "models/synthesizer.h"
 
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "kernels/concat_columns/concat_columns_op.h"
@@ -29,7 +30,9 @@ TensorId build_synthesizer(Graph& graph, const SynthesizerConfig& config, Tensor
   h = layer_norm(graph, "synthesizer.mlp_prog.1", h, true);
   h = linear(graph, "synthesizer.mlp_prog.3", h, width);
   h = layer_norm(graph, "synthesizer.mlp_prog.4", h, true);
-  return linear(graph, "synthesizer.mlp_prog.6", h, config.logit_count);
+  std::optional<Initializer> bias;
+  if (config.logit_spread > 0) bias = Initializer::normal(config.logit_spread);
+  return linear(graph, "synthesizer.mlp_prog.6", h, config.logit_count, true, bias);
 }
 
 }  // namespace roap

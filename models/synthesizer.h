@@ -11,7 +11,10 @@ namespace roap {
 struct SynthesizerConfig {
   int width = 256;        ///< hidden and feature width of all MLPs
   double input_gain = 1;  ///< of the set networks' first layers, see point_mlp
-  int logit_count = 0;    ///< P, see kernels/common/sketch_layout.h
+  /// Standard deviation of the logits' initial bias, the same for all tasks, so that lines which no program needs yet
+  /// start as different expressions that programs can take up; 0: initialised like the other layers.
+  double logit_spread = 0;
+  int logit_count = 0;        ///< P, see kernels/common/sketch_layout.h
   PointMlpOptions sets = {};  ///< how a device computes the set networks
 };
 

@@ -65,11 +65,13 @@ Work LinearBackwardWeightOp::work(const Specs& in, const Specs& out) const {
   return LinearOp().work({in[1], f32({in[0].shape[1], in[1].shape[1]})}, {in[0]});
 }
 
-TensorId linear(Graph& graph, const std::string& name, TensorId x, std::int64_t out_features, bool with_bias) {
+TensorId linear(Graph& graph, const std::string& name, TensorId x, std::int64_t out_features, bool with_bias,
+                std::optional<Initializer> bias) {
   const std::int64_t in_features = graph.shape(x)[1];
   const Initializer initializer = Initializer::uniform(1.0 / std::sqrt(static_cast<double>(in_features)));
   const TensorId w = graph.parameter(name + ".weight", {out_features, in_features}, initializer);
-  const TensorId b = with_bias ? graph.parameter(name + ".bias", {out_features}, initializer) : TensorId{};
+  const TensorId b =
+      with_bias ? graph.parameter(name + ".bias", {out_features}, bias.value_or(initializer)) : TensorId{};
   return graph.apply(name, std::make_shared<LinearOp>(), {x, w, b})[0];
 }
 

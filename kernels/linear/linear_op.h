@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "engine/graph.h"
@@ -39,7 +40,9 @@ class LinearBackwardWeightOp : public Op {
 /// Dims of the three nodes from their inputs (forward: x, w; backward data: dy, w; backward weight: dy, x).
 LinearDims linear_dims(const Shape& x, const Shape& w);
 
-/// Appends y = x w' + b with weights NAME.weight (and NAME.bias unless without), initialised like torch.nn.Linear.
-TensorId linear(Graph& graph, const std::string& name, TensorId x, std::int64_t out_features, bool with_bias = true);
+/// Appends y = x w' + b with weights NAME.weight (and NAME.bias unless without), initialised like torch.nn.Linear, or
+/// the bias by `bias`.
+TensorId linear(Graph& graph, const std::string& name, TensorId x, std::int64_t out_features, bool with_bias = true,
+                std::optional<Initializer> bias = {});
 
 }  // namespace roap
