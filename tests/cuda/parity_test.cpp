@@ -20,11 +20,8 @@ TEST_P(CudaParity, MatchesReferenceWithSharedMemoryAndTwoConsumers) {
   compare_with_reference(*GetParam().op_case, DeviceKind::cuda, {2, true, 0});
 }
 
-// mix_uniform has no kernels yet.
-INSTANTIATE_TEST_SUITE_P(Ops, CudaParity, testing::ValuesIn(case_parameters([](const OpCase& c) {
-                           return !c.performance && c.op->type() != "mix_uniform";
-                         })),
-                         case_name);
+INSTANTIATE_TEST_SUITE_P(Ops, CudaParity,
+                         testing::ValuesIn(case_parameters([](const OpCase& c) { return !c.performance; })), case_name);
 
 }  // namespace
 }  // namespace roap
