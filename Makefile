@@ -1,7 +1,7 @@
 # Everyday commands. `make demo` and `make test` set up a fresh Debian or Ubuntu machine by themselves.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: setup build demo test asan gpu-check format format-check clean
+.PHONY: setup build demo test asan gpu-check gpu-check-build format format-check clean
 
 JOBS ?= $(shell nproc)
 BUILD := build/release
@@ -30,8 +30,16 @@ asan: setup
 	cmake --build --preset asan-ubsan --parallel $(JOBS)
 	ctest --preset asan-ubsan --no-tests=error --parallel $(JOBS) -E '$(ASAN_EXCLUDE)'
 
+# Everything that needs a GPU. gpu-check-build makes build/gpu-check/gpu_check, and an archive of it, for a machine with a GPU but
+# without compiler or packages: copy it there and run its gpu_check.py.
 gpu-check:
-	@echo "gpu-check: this version has no CUDA device, so there is nothing to check on a GPU" >&2; exit 5
+	@python3 tests/gpu/gpu_check.py --probe
+	$(MAKE) --no-print-directory gpu-check-build
+	build/gpu-check/gpu_check/gpu_check.py --out bench/results
+
+gpu-check-build: setup
+	cmake --preset gpu-check
+	cmake --build --preset gpu-check --parallel $(JOBS)
 
 format:
 	$(SOURCES) | xargs -0 clang-format -i

@@ -37,7 +37,8 @@ DeviceKind prepare_device(const io::Config& config) {
   const std::string& name = config.device.name;
   if (name.starts_with("cuda") || (name == "auto" && !cuda_status().devices.empty())) {
     constexpr std::string_view kNumbered = "cuda:";
-    use_cuda(name.starts_with(kNumbered) ? std::stoi(name.substr(kNumbered.size())) : 0);
+    const int index = name.starts_with(kNumbered) ? std::stoi(name.substr(kNumbered.size())) : 0;
+    use_cuda(index, {.cudnn = config.device.conv == "cudnn", .cublaslt = config.device.linear == "cublaslt"});
     kind = DeviceKind::cuda;
   }
   if (config.device.precision != "f32" && kind == DeviceKind::cpu) {

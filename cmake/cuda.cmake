@@ -32,6 +32,33 @@ if(ROAP_CUDA)  # AUTO and ON
 endif()
 message(STATUS "CUDA kernels: ${ROAP_HAS_CUDA} (ROAP_CUDA=${ROAP_CUDA})")
 
+# NVIDIA's libraries, to compare our kernels with (device.conv = cudnn, device.linear = cublaslt).
+set(ROAP_CUDNN AUTO CACHE STRING "Convolutions by cuDNN: AUTO (if it is found), ON or OFF")
+set(ROAP_CUBLASLT AUTO CACHE STRING "Linear layers by cuBLASLt: AUTO (if it is found), ON or OFF")
+set_property(CACHE ROAP_CUDNN ROAP_CUBLASLT PROPERTY STRINGS AUTO ON OFF)
+
+# roap_use_library(TARGET NAME HEADER LIBRARY...): compiles kernels/*/*_name.cpp into TARGET if ROAP_NAME allows it and the
+# library is found, in the toolkit or below ROAP_NAME_ROOT (for the Python wheel of cuDNN: site-packages/nvidia/cudnn).
+function(roap_use_library target name header)
+  if(NOT ROAP_${name})
+    return()
+  endif()
+  set(roots ${ROAP_${name}_ROOT} ${CUDAToolkit_INCLUDE_DIRS} ${CUDAToolkit_LIBRARY_DIR})
+  find_path(ROAP_${name}_INCLUDE ${header} HINTS ${roots} PATH_SUFFIXES include)
+  find_library(ROAP_${name}_LIBRARY NAMES ${ARGN} HINTS ${roots} PATH_SUFFIXES lib lib64)
+  if(ROAP_${name}_INCLUDE AND ROAP_${name}_LIBRARY)
+    string(TOLOWER ${name} suffix)
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/*/*_${suffix}.cpp)
+    target_sources(${target} PRIVATE ${sources})
+    target_compile_definitions(${target} PRIVATE ROAP_HAS_${name})
+    target_include_directories(${target} SYSTEM PRIVATE ${ROAP_${name}_INCLUDE})
+    target_link_libraries(${target} PRIVATE ${ROAP_${name}_LIBRARY})
+    message(STATUS "${name}: ${ROAP_${name}_LIBRARY}")
+  elseif(NOT ROAP_${name} STREQUAL "AUTO")
+    message(FATAL_ERROR "ROAP_${name}=ON, but ${header} or its library is not found; say where with ROAP_${name}_ROOT")
+  endif()
+endfunction()
+
 # roap_add_cuda_library(TARGET SOURCE...): an object library of .cu files, compiled by nvcc for all architectures.
 function(roap_add_cuda_library target)
   add_library(${target} OBJECT ${ARGN})

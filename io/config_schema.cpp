@@ -163,7 +163,10 @@ const std::vector<ConfigKey>& table() {
        "Where to compute; auto takes a GPU when there is one."},
       {ROAP_KEY(device.precision), Choices{{"f32"}, {"bf16"}}, "Number format of activations."},
       {ROAP_KEY(device.threads), NumberRange{0, 4096}, "CPU threads; 0 is all cores. Results do not depend on it."},
-      {ROAP_KEY(device.conv), Choices{{"own", "cudnn"}, {}}, "Convolutions on a GPU: our kernels or cuDNN's."},
+      {ROAP_KEY(device.conv), Choices{{"own", "cudnn"}, {}},
+       "Convolutions on a GPU: our kernels, or cuDNN's where the program was built with it."},
+      {ROAP_KEY(device.linear), Choices{{"own", "cublaslt"}, {}},
+       "Linear layers on a GPU: our kernels, or cuBLASLt's where the program was built with it."},
       {ROAP_KEY(device.ranks), NumberRange{1, 1}, "Number of GPUs that share a step; this version uses one."},
 
       {ROAP_KEY(checkpoint.every_steps), NumberRange{1, kMaxSteps},

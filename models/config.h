@@ -67,6 +67,7 @@ struct Config {
     std::string precision = "f32";
     std::int64_t threads = 0;
     std::string conv = "own";
+    std::string linear = "own";
     std::int64_t ranks = 1;
     bool operator==(const Device&) const = default;
   };

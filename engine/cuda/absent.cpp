@@ -12,6 +12,8 @@ CudaStatus cuda_status() {
       "use --device cpu"};
 }
 
-void use_cuda(int /*index*/) { throw DeviceError("device cuda: " + cuda_status().problem); }
+void use_cuda(int /*index*/, const CudaOptions& /*options*/) {
+  throw DeviceError("device cuda: " + cuda_status().problem);
+}
 
 }  // namespace roap

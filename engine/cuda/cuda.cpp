@@ -56,6 +56,27 @@ std::string device_count_problem(cudaError_t status) {
   return fmt::format("CUDA does not start: {}; use --device cpu", cudaGetErrorString(status));
 }
 
+#ifdef ROAP_HAS_CUDNN
+constexpr bool kHasCudnn = true;
+#else
+constexpr bool kHasCudnn = false;
+#endif
+#ifdef ROAP_HAS_CUBLASLT
+constexpr bool kHasCublasLt = true;
+#else
+constexpr bool kHasCublasLt = false;
+#endif
+
+CudaOptions chosen_options;
+
+void require_library(bool wanted, bool present, const char* key, const char* value, const char* option) {
+  if (!wanted || present) return;
+  throw UsageError(fmt::format(
+      "{} = {}: this program was built without that library; set {}=own, or build with the library installed (cmake -D "
+      "{}=ON)",
+      key, value, key, option));
+}
+
 }  // namespace
 
 CudaStatus cuda_status() {
@@ -74,7 +95,11 @@ CudaStatus cuda_status() {
   return status;
 }
 
-void use_cuda(int index) {
+const CudaOptions& cuda_options() { return chosen_options; }
+
+void use_cuda(int index, const CudaOptions& options) {
+  require_library(options.cudnn, kHasCudnn, "device.conv", "cudnn", "ROAP_CUDNN");
+  require_library(options.cublaslt, kHasCublasLt, "device.linear", "cublaslt", "ROAP_CUBLASLT");
   const CudaStatus status = cuda_status();
   if (status.devices.empty()) throw DeviceError("device cuda: " + status.problem);
   if (index < 0 || index >= static_cast<int>(status.devices.size())) {
@@ -87,6 +112,7 @@ void use_cuda(int index) {
   cuda::run_probe(backend->stream());
   backend->synchronize();
   register_cuda_backend(backend.get());
+  chosen_options = options;  // operators look at them when they register and prepare
 #define ROAP_OPERATOR(NAME) NAME##_register_cuda();
 #include "kernels/ops.def"
 #undef ROAP_OPERATOR

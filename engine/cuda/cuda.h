@@ -25,8 +25,17 @@ struct CudaStatus {
 };
 CudaStatus cuda_status();
 
+/// Which operators NVIDIA's libraries compute instead of our kernels.
+struct CudaOptions {
+  bool cudnn = false;     ///< convolutions
+  bool cublaslt = false;  ///< linear layers
+};
+
 /// Makes card `index` the device of DeviceKind::cuda: registers its backend and every operator's kernels. Throws
-/// DeviceError where there is no such card, the driver is too old, or the build has no code for its architecture.
-void use_cuda(int index);
+/// DeviceError where there is no such card, the driver is too old, or the build has no code for its architecture, and
+/// UsageError where the build lacks a library of the options.
+void use_cuda(int index, const CudaOptions& options = {});
+/// Those of the last use_cuda().
+const CudaOptions& cuda_options();
 
 }  // namespace roap

@@ -1,3 +1,4 @@
+#include "engine/cuda/cuda.h"
 #include "engine/cuda/storage.h"
 #include "kernels/conv2d/conv2d_op.h"
 
@@ -8,7 +9,15 @@ namespace {
 class Conv2dCudaState : public OpState {
  public:
   Conv2dCudaState(Conv2dPass pass, const Conv2dDims& dims, DType dtype) {
-    cuda::with_storage(dtype, [&]<class T>() { plan_ = cuda::conv2d_plan<T>(pass, dims); });
+    cuda::with_storage(dtype, [&]<class T>() {
+#ifdef ROAP_HAS_CUDNN
+      if (cuda_options().cudnn) {
+        plan_ = cuda::conv2d_cudnn_plan<T>(pass, dims);
+        return;
+      }
+#endif
+      plan_ = cuda::conv2d_plan<T>(pass, dims);
+    });
   }
   [[nodiscard]] std::size_t workspace_bytes() const override { return plan_->workspace_bytes(); }
   void run(const RunContext& c) const {

@@ -1,6 +1,7 @@
 #pragma once
 
-#include "kernels/common/device_code.h"
+#include <cuda_runtime.h>
+
 #include "kernels/conv2d/conv2d.h"
 
 // Which source positions the taps of a result position read, for the kernels on the device. In the forward pass results

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/common/cuda_types.h"
@@ -31,6 +32,22 @@ void linear_forward(const LinearDims& d, const float* x, const float* w, const f
 void linear_backward_data(const LinearDims& d, const float* dy, const float* w, float* dx, bool accumulate,
                           Stream stream);
 void linear_backward_weight(const LinearDims& d, const float* dy, const float* x, float* dw, float* db, Stream stream);
+/// Its second part: dy [rows, out] -> db [out].
+void linear_backward_bias(const LinearDims& d, const float* dy, float* db, Stream stream);
 
+/// The same by cuBLASLt, to compare ours with. Only in builds with ROAP_HAS_CUBLASLT. `workspace`: kWorkspaceBytes of
+/// device memory, aligned to 256 bytes.
+namespace cublaslt {
+
+inline constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20;
+
+void linear_forward(const LinearDims& d, const float* x, const float* w, const float* b, float* y, std::byte* workspace,
+                    Stream stream);
+void linear_backward_data(const LinearDims& d, const float* dy, const float* w, float* dx, bool accumulate,
+                          std::byte* workspace, Stream stream);
+void linear_backward_weight(const LinearDims& d, const float* dy, const float* x, float* dw, float* db,
+                            std::byte* workspace, Stream stream);
+
+}  // namespace cublaslt
 }  // namespace cuda
 }  // namespace roap

@@ -115,7 +115,10 @@ void linear_backward_data(const LinearDims& d, const float* dy, const float* w, 
 void linear_backward_weight(const LinearDims& d, const float* dy, const float* x, float* dw, float* db, Stream stream) {
   launch("linear_backward_weight", {.grid = {f32_product_tiles(d.in), f32_product_tiles(d.out)}, .block = P::kThreads},
          stream, linear_backward_weight_kernel, d, dy, x, dw);
-  if (db == nullptr) return;
+  if (db != nullptr) linear_backward_bias(d, dy, db, stream);
+}
+
+void linear_backward_bias(const LinearDims& d, const float* dy, float* db, Stream stream) {
   const auto blocks = static_cast<unsigned>((d.out + kBiasThreads - 1) / kBiasThreads);
   launch("linear_backward_bias", {.grid = blocks, .block = kBiasThreads}, stream, linear_backward_bias_kernel, d, dy,
          db);
