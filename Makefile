@@ -1,12 +1,12 @@
 # Everyday commands. `make demo` and `make test` set up a fresh Debian or Ubuntu machine by themselves.
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: setup build demo test asan gpu-check gpu-check-build format format-check clean
+.PHONY: setup build demo test asan asan-operators gpu-check gpu-check-build format format-check clean
 
 JOBS ?= $(shell nproc)
 BUILD := build/release
 # What the demo trains: the digits preset, shortened to about a minute on two cores.
-DEMO_SETTINGS := --preset digits --set train.steps=2500 --set log.eval_every_steps=500
+DEMO_SETTINGS := --preset digits --set train.runs=1 --set train.steps=2500 --set log.eval_every_steps=500
 SOURCES := git ls-files -z --cached --others --exclude-standard -- '*.h' '*.cpp' '*.cu' '*.cuh'
 
 setup:
@@ -29,6 +29,13 @@ asan: setup
 	cmake --preset asan-ubsan
 	cmake --build --preset asan-ubsan --parallel $(JOBS)
 	ctest --preset asan-ubsan --no-tests=error --parallel $(JOBS) -E '$(ASAN_EXCLUDE)'
+
+# The part of it that touches memory by hand: the emulator's own tests and every case of every operator on reference, CPU and emulator.
+ASAN_OPERATOR_TESTS := test_simt test_ops test_cuda
+asan-operators: setup
+	cmake --preset asan-ubsan
+	cmake --build --preset asan-ubsan --parallel $(JOBS) --target $(ASAN_OPERATOR_TESTS)
+	ctest --preset asan-ubsan --no-tests=error --parallel $(JOBS) -R '^(simt|ops|cuda)\.' -E '$(ASAN_EXCLUDE)'
 
 # Everything that needs a GPU. gpu-check-build makes build/gpu-check/gpu_check, and an archive of it, for a machine with a GPU but
 # without compiler or packages: copy it there and run its gpu_check.py.

@@ -189,16 +189,22 @@ def check_winners(trace, report):
     if not winners:
         return
     y, symbols = trace.tensors["batch.y"], trace.tensors["symbols"]
-    rows = []
+    modules = []
     for dtype in (torch.float64, torch.float32):
         weights = {n: w.to(dtype) for n, w in trace.group("param.").items()}
-        module, _ = synthesizer(trace, weights, y.to(dtype), weights["synthesizer.mlp_prog.6.weight"].shape[0])
+        logits = weights["synthesizer.mlp_prog.6.weight"].shape[0]
+        modules.append(synthesizer(trace, weights, y.to(dtype), logits)[0])
+    distance, own = {}, {}  # of each piece, by name
+    for tasks in reference.Synthesizer.chunks(y):
         with torch.no_grad():
-            rows.append(module.rows(y.to(dtype), symbols.to(dtype)))
-    for name, exact in rows[0].items():
-        taken = exact.gather(1, winners[name].long()[:, None]).squeeze(1)
-        own = (rows[1][name].double() - exact).abs().max()
-        report.add("winners", name, (exact.amax(1) - taken).max(), WINNER_FACTOR * own)
+            exact = modules[0].rows(y[tasks].double(), symbols.double())
+            single = modules[1].rows(y[tasks].float(), symbols.float())
+        for name, rows in exact.items():
+            taken = rows.gather(1, winners[name][tasks].long()[:, None]).squeeze(1)
+            distance.setdefault(name, []).append((rows.amax(1) - taken).max())
+            own.setdefault(name, []).append((single[name].double() - rows).abs().max())
+    for name in distance:
+        report.add("winners", name, torch.stack(distance[name]).max(), WINNER_FACTOR * torch.stack(own[name]).max())
 
 
 def check_after(trace, report):

@@ -8,6 +8,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from torchvision.models import resnet18
 from torchvision.models.resnet import BasicBlock
 
@@ -75,10 +76,20 @@ class Synthesizer(nn.Module):
 
     def forward(self, y, symbols, winners=None):
         """`winners`: name -> index of the pair to take instead of the largest one."""
-        def pool(name, rows):
-            return rows.amax(1) if winners is None else rows.gather(1, winners[name][:, None]).squeeze(1)
+        def pool(tasks):
+            rows = self.rows(y[tasks], symbols)
+            if winners is None:
+                return torch.cat([r.amax(1) for r in rows.values()], -1)
+            return torch.cat([r.gather(1, winners[n][tasks, None]).squeeze(1) for n, r in rows.items()], -1)
 
-        return self.mlp_prog(torch.cat([pool(name, rows) for name, rows in self.rows(y, symbols).items()], -1))
+        # A set network's rows are the whole memory: those of a few tasks at a time, computed again on the way back.
+        features = [checkpoint(pool, tasks, use_reentrant=False) for tasks in self.chunks(y)]
+        return self.mlp_prog(torch.cat(features))
+
+    @staticmethod
+    def chunks(y, rows=50_000):
+        """Indices of tasks, in pieces of about so many pairs."""
+        return torch.arange(y.shape[0]).split(max(1, rows // y.shape[1]))
 
 
 class StraightLine:
