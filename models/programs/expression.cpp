@@ -82,12 +82,20 @@ Expression Expression::combine(Operator op, const Expression& left, const Expres
   return {left.variables_, nodes};
 }
 
+Expression Expression::unary(Operator op, const Expression& argument) {
+  std::vector<Node> nodes = argument.nodes_;
+  const int last = static_cast<int>(nodes.size()) - 1;
+  nodes.push_back(Node::inner(op, last, last));
+  return {argument.variables_, nodes};
+}
+
 double Expression::evaluate(std::span<const double> symbols) const {
   if (static_cast<int>(symbols.size()) != variables_) {
     throw ShapeError(
         fmt::format("an expression over {} variables was evaluated at {} symbols", variables_, symbols.size()));
   }
-  return fold<double>([&](int variable) { return symbols[variable]; }, apply<double>);
+  return fold<double>([&](int variable) { return symbols[variable]; },
+                      [](Operator op, double left, double right) { return info(op).value(left, right); });
 }
 
 std::size_t Expression::operator_count() const {
@@ -95,13 +103,20 @@ std::size_t Expression::operator_count() const {
 }
 
 double Expression::tree_operator_count() const {
-  return fold<double>([](int) { return 0.0; }, [](Operator, double left, double right) { return 1.0 + left + right; });
+  return fold<double>(
+      [](int) { return 0.0; },
+      [](Operator op, double left, double right) { return 1.0 + left + (info(op).arity() == 1 ? 0.0 : right); });
+}
+
+bool Expression::is_polynomial() const {
+  return std::ranges::all_of(nodes_, [](const Node& node) { return node.is_leaf() || info(node.op).ring; });
 }
 
 double Expression::degree_bound() const {
   return fold<double>([](int) { return 1.0; },
                       [](Operator op, double left, double right) {
-                        return op == Operator::mul ? left + right : std::max(left, right);
+                        const bool product = op == Operator::mul || op == Operator::square;
+                        return product ? left + right : std::max(left, right);
                       });
 }
 
