@@ -72,6 +72,9 @@ TEST(Enumeration, DivisionIsIdentityOfRationalFunctions) {
   for (std::size_t i = 0; i < all.size(); ++i) texts.insert(all.expression(i).text());
   EXPECT_TRUE(texts.contains("s1 / s2 / s2"));
   EXPECT_FALSE(texts.contains("s1 / (s2 / s2)")) << "the same as s1";
+  const auto zero = static_cast<std::uint32_t>(all.constants().front());
+  ASSERT_EQ(all.expression(zero).text(), "s1 - s1");
+  EXPECT_FALSE(all.key(Operator::div, 0, zero)) << "a quotient by zero has no value";
   for (const std::string& text : texts) EXPECT_EQ(text.find("/ (s1 - s1)"), std::string::npos) << text;
 }
 
