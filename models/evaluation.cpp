@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "kernels/common/parallel.h"
+#include "models/decision.h"
 
 namespace roap {
 
@@ -103,6 +104,32 @@ void judge_on_pairs(TaskResult& result, const TestPairs& pairs, std::span<const 
   result.test_loss_normalised = result.test_loss / (sigma * sigma);
 }
 
+struct Program {
+  programs::Expression expression;
+  std::vector<std::string> ties{};
+};
+
+/// Every task's program by the model's method.
+std::vector<Program> decide_programs(Model& model, const PairSource& training, const TestPairs& test,
+                                     const EvaluationOptions& options) {
+  std::vector<Program> programs;
+  if (method_parts(model.config()).posterior) {
+    const FormulaSet formulas(model.config().search, model.problem().symbols);
+    DecisionOptions decision;
+    decision.pairs = options.decision_pairs;
+    for (DecidedFormula& formula : decide_formulas(model, training, formulas, decision)) {
+      programs.push_back({std::move(formula.expression), std::move(formula.ties)});
+    }
+    return programs;
+  }
+  const std::vector<float> logits = decide_logits(model, options.pairs, test.y, test.symbols);
+  const std::size_t count = static_cast<std::size_t>(model.sketch().logit_count());
+  for (std::size_t begin = 0; begin < logits.size(); begin += count) {
+    programs.push_back({model.sketch().decode(std::span(logits).subspan(begin, count))});
+  }
+  return programs;
+}
+
 }  // namespace
 
 std::vector<float> decide_logits(Model& model, int pairs, std::span<const float> y, std::span<const float> symbols) {
@@ -133,19 +160,18 @@ Evaluation evaluate(Model& model, const Benchmark& benchmark, const search::Form
   evaluation.train = measure_symbols(model, benchmark.train->images(), gold, Split::train, options.max_images);
   evaluation.test = measure_symbols(model, benchmark.test->images(), gold, Split::test, options.max_images);
   const TestPairs pairs = draw_test_pairs(model, benchmark, options);
-  const std::vector<float> logits = decide_logits(model, options.pairs, pairs.y, pairs.symbols);
+  const std::vector<Program> programs = decide_programs(model, *benchmark.train, pairs, options);
 
   const std::size_t tasks = gold.tasks().size();
-  const std::size_t count = static_cast<std::size_t>(model.sketch().logit_count());
   const std::size_t set = static_cast<std::size_t>(options.pairs);
   std::vector<std::unique_ptr<TaskResult>> results(tasks);
   parallel_for(static_cast<std::int64_t>(tasks), [&](std::int64_t i) {
     const std::size_t t = static_cast<std::size_t>(i);
     const Gold::Task& task = gold.tasks()[t];
-    const programs::Expression program = model.sketch().decode(std::span(logits).subspan(t * count, count));
-    TaskResult result{program, programs::simplify(program, pool.smallest_formula())};
+    TaskResult result{programs[t].expression, programs::simplify(programs[t].expression, pool.smallest_formula())};
     result.gold = task.formula.text();
     result.gold_operators = task.operators;
+    result.ties = programs[t].ties;
     judge_on_pairs(result, pairs, std::span(pairs.y).subspan(t * set, set), benchmark.test->sigma()[t],
                    static_cast<std::size_t>(gold.symbols()));
     if (options.verdicts) result.verdict = programs::prove_equal(result.program, task.formula);

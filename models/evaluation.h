@@ -12,7 +12,7 @@ namespace roap {
 
 /// What became of one task.
 struct TaskResult {
-  programs::Expression program;         ///< argmax of the synthesised logits
+  programs::Expression program;         ///< argmax of the synthesised logits, or the decided formula
   programs::SimplifiedFormula formula;  ///< the same polynomial, readable
   std::string gold{};                   ///< hidden formula
   int gold_operators = 0;
@@ -20,6 +20,7 @@ struct TaskResult {
   programs::Verdict verdict{};      ///< against the gold polynomial
   double test_loss = 0;             ///< mean squared error of program o grounder on test pairs
   double test_loss_normalised = 0;  ///< divided by sigma^2
+  std::vector<std::string> ties{};  ///< method marginal: formulas that explain the training pairs as well
 };
 
 /// Least squares fit gold = a * symbol + b: symbols can be right up to such a map that the programs absorb.
@@ -37,7 +38,8 @@ struct SymbolMetrics {
   Gauge gauge;
 };
 
-/// All on the test set, programs discretised by argmax.
+/// All on the test set. Synthesised programs are discretised by argmax; method marginal decides its formulas on pairs
+/// of training images.
 struct Evaluation {
   int solved = 0, solved_exact = 0;
   SymbolMetrics train, test;
@@ -51,10 +53,11 @@ struct Evaluation {
 };
 
 struct EvaluationOptions {
-  int pairs = 1000;        ///< test pairs
-  int max_images = 10000;  ///< symbols are measured on at most that many images of a split
-  std::uint64_t seed = 0;  ///< of the test pairs
-  bool verdicts = true;    ///< prove or refute each program; without it solved_exact stays 0
+  int pairs = 1000;           ///< test pairs
+  int decision_pairs = 2048;  ///< training pairs that decide the formulas of method marginal
+  int max_images = 10000;     ///< symbols are measured on at most that many images of a split
+  std::uint64_t seed = 0;     ///< of the test pairs
+  bool verdicts = true;       ///< prove or refute each program; without it solved_exact stays 0
 };
 
 Evaluation evaluate(Model& model, const Benchmark& benchmark, const search::FormulaPool& pool,

@@ -22,9 +22,9 @@ struct Grounder {
       updates;  ///< train mode: running statistics to update once the step is known to be finite
 };
 
-/// Appends the grounder to the graph: images [n, h, w, c] (f32, or bf16 for bf16 activations), at least 8x8 with 1 or 3 channels, -> one number each.
-/// Weights are "grounder." + torchvision's names. ShapeError for images that are too small, UsageError for an unknown
-/// kind or stem.
+/// Appends the grounder to the graph: images [n, h, w, c] (f32, or bf16 for bf16 activations), at least 8x8 with 1 or 3
+/// channels, -> one number each. Weights are "grounder." + torchvision's names. ShapeError for images that are too
+/// small, UsageError for an unknown kind or stem.
 Grounder build_grounder(Graph& graph, const GrounderConfig& config, TensorId images, bool train);
 
 }  // namespace roap

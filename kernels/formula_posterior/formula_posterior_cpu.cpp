@@ -96,6 +96,21 @@ struct Prepared {
   }
 };
 
+RunningEvidence no_evidence() {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  RunningEvidence running{};
+  std::fill(std::begin(running.largest), std::end(running.largest), -kInfinity);
+  std::fill(std::begin(running.least_error), std::end(running.least_error), kInfinity);
+  return running;
+}
+
+float join_lanes(const RunningEvidence& r) {
+  const double largest = *std::max_element(std::begin(r.largest), std::end(r.largest));
+  double sum = 0;
+  for (int lane = 0; lane < RunningEvidence::kLanes; ++lane) sum += r.sum[lane] * std::exp(r.largest[lane] - largest);
+  return static_cast<float>(largest + std::log(sum));
+}
+
 /// Copies a tile's errors to or from the rows [T, K] of all errors.
 template <class Copy>
 void for_each_row(const FormulaPosteriorDims& d, std::int64_t begin, std::int64_t end, std::int64_t panel,
@@ -122,10 +137,9 @@ void formula_posterior_forward(const FormulaPosteriorDims& d, const float* symbo
   const Prepared prepared(d, workspace);
   prepared.fill(symbols, y, sigma, true);
   parallel_ranges(d.tasks, kTaskGrain, [&](std::int64_t begin, std::int64_t end) {
-    constexpr float kInfinity = std::numeric_limits<float>::infinity();
     float tile_errors[kTaskGrain * kFormulaPanel];
     RunningEvidence running[kTaskGrain];
-    std::fill_n(running, end - begin, RunningEvidence{-kInfinity, 0.0, kInfinity});
+    std::fill_n(running, end - begin, no_evidence());
     for (std::int64_t p = 0; p < prepared.sizes.panels; ++p) {
       const FormulaTile tile = prepared.tile(begin, end, p, temperature[0], floor[0]);
       formula_tile_errors(tile, tile_errors);
@@ -136,8 +150,9 @@ void formula_posterior_forward(const FormulaPosteriorDims& d, const float* symbo
       });
     }
     for (std::int64_t t = begin; t < end; ++t) {
-      evidence[t] = static_cast<float>(running[t - begin].largest + std::log(running[t - begin].sum));
-      least_error[t] = running[t - begin].least_error;
+      evidence[t] = join_lanes(running[t - begin]);
+      least_error[t] =
+          *std::min_element(std::begin(running[t - begin].least_error), std::end(running[t - begin].least_error));
     }
   });
   double total = 0;

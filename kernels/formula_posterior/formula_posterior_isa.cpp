@@ -47,14 +47,6 @@ void square_sums(const FormulaTile& tile, std::int64_t task, int column, float* 
   }
 }
 
-float largest_lane(Vec v) {
-  float lanes[kLanes];
-  store(lanes, v);
-  float largest = lanes[0];
-  for (int i = 1; i < kLanes; ++i) largest = lanes[i] > largest ? lanes[i] : largest;
-  return largest;
-}
-
 Vec score(const FormulaTile& tile, Vec error, int column) {
   return -log_of_error(error + tile.floor) * tile.inverse_temperature - load(tile.penalty + column);
 }
@@ -121,33 +113,29 @@ void formula_tile_errors(const FormulaTile& tile, float* errors) {
 }
 
 void formula_tile_evidence(const FormulaTile& tile, const float* errors, RunningEvidence* running) {
+  constexpr int kRows = kFormulaPanel / RunningEvidence::kLanes;
   for (std::int64_t t = 0; t < tile.tasks; ++t) {
-    const float* row = errors + t * kFormulaPanel;
-    float scores[kFormulaPanel];
-    Vec largest = splat(-kInfinity);
-    Vec least = splat(kInfinity);
-    for (int column = 0; column < kFormulaPanel; column += kLanes) {
-      const Vec error = load(row + column);
-      const Vec s = score(tile, error, column);
-      store(scores + column, s);
-      largest = max(s, largest);
-      const Vec candidate = load(tile.penalty + column) < kInfinity ? error : splat(kInfinity);
-      least = candidate < least ? candidate : least;
+    for (int lane = 0; lane < RunningEvidence::kLanes; lane += kLanes) {
+      RunningEvidence& r = running[t];
+      const Vec before = load(r.largest + lane);
+      Vec largest = before;
+      Vec least = load(r.least_error + lane);
+      Vec scores[kRows];
+      for (int i = 0; i < kRows; ++i) {
+        const int column = i * RunningEvidence::kLanes + lane;
+        const Vec error = load(errors + t * kFormulaPanel + column);
+        scores[i] = score(tile, error, column);
+        largest = max(scores[i], largest);
+        const Vec candidate = load(tile.penalty + column) < kInfinity ? error : splat(kInfinity);
+        least = candidate < least ? candidate : least;
+      }
+      const Vec reference = largest == -kInfinity ? Vec{} : largest;  // no candidate so far: exp(-infinity) is 0
+      Vec sum = load(r.sum + lane) * exp_of_nonpositive(before - reference);
+      for (int i = 0; i < kRows; ++i) sum += exp_of_nonpositive(scores[i] - reference);
+      store(r.largest + lane, largest);
+      store(r.sum + lane, sum);
+      store(r.least_error + lane, least);
     }
-    RunningEvidence& r = running[t];
-    const float least_lane = -largest_lane(-least);
-    r.least_error = least_lane < r.least_error ? least_lane : r.least_error;
-    const float row_largest = largest_lane(largest);
-    const float new_largest = row_largest > r.largest ? row_largest : r.largest;
-    if (new_largest == -kInfinity) continue;  // no candidate so far
-    Vec sums{};
-    for (int column = 0; column < kFormulaPanel; column += kLanes) {
-      sums += exp_of_nonpositive(load(scores + column) - new_largest);
-    }
-    float factor[kLanes];
-    store(factor, exp_of_nonpositive(splat(r.largest - new_largest)));
-    r.sum = r.sum * static_cast<double>(factor[0]) + static_cast<double>(sum(sums));
-    r.largest = new_largest;
   }
 }
 

@@ -40,11 +40,13 @@ struct FormulaTile {
   float inverse_temperature, floor;
 };
 
-/// Running log-sum-exp of a task: sum of exp(score - largest).
+/// Running log-sum-exp of a task, one for each lane of the widest vector: sum of exp(score - largest). Lanes are joined
+/// once, at the end.
 struct RunningEvidence {
-  float largest;
-  double sum;
-  float least_error;
+  static constexpr int kLanes = 16;
+  float largest[kLanes];
+  float sum[kLanes];
+  float least_error[kLanes];
 };
 
 /// errors [tasks, kFormulaPanel]

@@ -98,6 +98,25 @@ double Expression::evaluate(std::span<const double> symbols) const {
                       [](Operator op, double left, double right) { return info(op).value(left, right); });
 }
 
+std::vector<double> Expression::evaluate_rows(std::span<const double> columns, std::size_t rows) const {
+  if (columns.size() != rows * static_cast<std::size_t>(variables_)) {
+    throw ShapeError(fmt::format("an expression over {} variables was evaluated at {} rows of {} numbers", variables_,
+                                 rows, columns.size()));
+  }
+  using Column = std::vector<double>;
+  return fold<Column>(
+      [&](int variable) {
+        const auto column = columns.subspan(static_cast<std::size_t>(variable) * rows, rows);
+        return Column(column.begin(), column.end());
+      },
+      [](Operator op, const Column& left, const Column& right) {
+        Column values(left.size());
+        const auto value = info(op).value;
+        for (std::size_t i = 0; i < values.size(); ++i) values[i] = value(left[i], right[i]);
+        return values;
+      });
+}
+
 std::size_t Expression::operator_count() const {
   return std::ranges::count_if(nodes_, [](const Node& node) { return !node.is_leaf(); });
 }

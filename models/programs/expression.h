@@ -48,6 +48,8 @@ class Expression {
 
   /// Value at `symbols`, of size variables() (else ShapeError); follows IEEE 754 on overflow.
   [[nodiscard]] double evaluate(std::span<const double> symbols) const;
+  /// Values at `rows` points given as columns [variables, rows].
+  [[nodiscard]] std::vector<double> evaluate_rows(std::span<const double> columns, std::size_t rows) const;
   /// Operators of the graph: a value used twice counts once.
   [[nodiscard]] std::size_t operator_count() const;
   /// Operators after expansion to a tree: a value used twice counts twice. Infinite beyond the range of double.
