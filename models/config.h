@@ -68,7 +68,7 @@ struct Config {
     std::int64_t max_operators = 3;
     double penalty = 0.05;
     double floor = 1e-3;
-    double temperature = 0.5;
+    double temperature = 0.1;
     double temperature_late = 0.02;
     double temperature_until = 0.6;
     bool operator==(const Search&) const = default;
