@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
+#include <map>
+
 #include "bin/roap_commands.h"
 #include "engine/cuda/cuda.h"
 #include "engine/device.h"
+#include "io/image_file.h"
 #include "io/model_files.h"
 
 namespace roap::bin {
@@ -15,7 +18,7 @@ void ConfigOptions::add_to(CLI::App& command) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command.add_option("--data", data, "digits or cifar10:DIR (data.source)");
-  command.add_option("--method", method, "roap, free, softmax or tree (train.method)");
+  command.add_option("--method", method, "roap, marginal, free, softmax or tree (train.method)");
   command.add_option("--device", device, "auto, cpu, cuda or cuda:N (device.name)");
   command.add_option("--seed", seed, "of weights, pairs and noise (train.seed)");
 }
@@ -71,6 +74,22 @@ LoadedRun load_run(const std::string& path, const std::string& data_override, co
           std::move(model),
           io::restore_state(checkpoint),
           checkpoint.info.extra.value("seconds", 0.0)};
+}
+
+std::vector<float> ground_files(Model& model, const std::vector<std::string>& files) {
+  const ProblemShape& problem = model.problem();
+  std::vector<std::uint8_t> pixels;
+  std::vector<std::int32_t> index;
+  std::map<std::string, std::int32_t> seen;
+  for (const std::string& file : files) {
+    const auto [entry, is_new] = seen.try_emplace(file, static_cast<std::int32_t>(seen.size()));
+    index.push_back(entry->second);
+    if (!is_new) continue;
+    const io::Image image = io::read_image(file, problem.channels);
+    io::require_image_size(image, problem.width, problem.height, file);
+    pixels.insert(pixels.end(), image.pixels.begin(), image.pixels.end());
+  }
+  return model.ground(pixels, static_cast<int>(seen.size()), index);
 }
 
 }  // namespace roap::bin

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "bin/roap_commands.h"
-#include "io/image_file.h"
 
 namespace roap::bin {
 
@@ -35,20 +34,6 @@ int print_programs(const UseArguments& arguments) {
     fmt::print("{}", formulas_text(evaluation, arguments.rows));
   }
   return 0;
-}
-
-/// Symbols of image files, in order.
-std::vector<float> ground_files(Model& model, const std::vector<std::string>& files) {
-  const ProblemShape& problem = model.problem();
-  std::vector<std::uint8_t> pixels;
-  std::vector<std::int32_t> index;
-  for (const std::string& file : files) {
-    const io::Image image = io::read_image(file, problem.channels);
-    io::require_image_size(image, problem.width, problem.height, file);
-    index.push_back(static_cast<std::int32_t>(index.size()));
-    pixels.insert(pixels.end(), image.pixels.begin(), image.pixels.end());
-  }
-  return model.ground(pixels, static_cast<int>(files.size()), index);
 }
 
 int predict(const UseArguments& arguments) {

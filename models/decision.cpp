@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <optional>
 
 #include "kernels/common/parallel.h"
 #include "kernels/formula_posterior/formula_posterior_op.h"
 #include "models/search/selection.h"
+#include "models/search/symbol_fit.h"
 
 namespace roap {
 
@@ -132,30 +134,92 @@ DecidedFormula decide(const FormulaSet& formulas, const std::vector<std::size_t>
   return decided;
 }
 
+/// Decides all tasks on given pairs.
+class Decider {
+ public:
+  Decider(const FormulaSet& formulas, const PairSource& source, const DecisionOptions& options, DeviceKind device)
+      : formulas_(formulas),
+        sigma_(source.sigma()),
+        tasks_(source.tasks()),
+        candidates_(static_cast<std::size_t>(options.candidates)),
+        group_(static_cast<int>(std::clamp<std::size_t>(kScreenedErrors / formulas.formulas().size(), 1,
+                                                        static_cast<std::size_t>(tasks_)))),
+        screening_(formulas, group_, std::min(options.screening, (options.pairs + 1) / 2), device) {}
+
+  std::vector<DecidedFormula> decide_all(const Pairs& pairs) {
+    std::vector<std::optional<DecidedFormula>> decided(static_cast<std::size_t>(tasks_));
+    for (int begin = 0; begin < tasks_; begin += group_) {
+      const int end = std::min(begin + group_, tasks_);
+      const auto lists = screening_.best(pairs, sigma_, begin, end, candidates_);
+      parallel_for(end - begin, [&](std::int64_t i) {
+        const std::size_t t = static_cast<std::size_t>(begin + i);
+        const auto count = static_cast<std::size_t>(pairs.count);
+        decided[t] = decide(formulas_, lists[static_cast<std::size_t>(i)], pairs,
+                            std::span(pairs.y).subspan(t * count, count), sigma_[t]);
+      });
+    }
+    std::vector<DecidedFormula> result;
+    for (auto& formula : decided) result.push_back(*std::move(formula));
+    return result;
+  }
+
+ private:
+  static constexpr std::size_t kScreenedErrors = std::size_t{1} << 24;  // tasks x formulas at a time
+  const FormulaSet& formulas_;
+  std::span<const float> sigma_;
+  int tasks_;
+  std::size_t candidates_;
+  int group_;
+  Screening screening_;
+};
+
+/// The half of the pairs that the formulas explain best, with the symbols under which they do.
+Pairs fitted_pairs(const Pairs& pairs, const std::vector<DecidedFormula>& decided, std::span<const float> sigma) {
+  const auto count = static_cast<std::size_t>(pairs.count);
+  const std::size_t variables = pairs.symbols.size() / count;
+  std::vector<programs::Expression> formulas;
+  for (const DecidedFormula& formula : decided) formulas.push_back(formula.expression);
+  const std::vector<double> start(pairs.symbols.begin(), pairs.symbols.end());
+  const search::SymbolFit fit = search::fit_symbols(formulas, {count, pairs.y, sigma}, start);
+  std::vector<std::size_t> order(count);
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, {}, [&](std::size_t b) { return fit.objective[b]; });
+  order.resize((count + 1) / 2);
+  Pairs fitted{static_cast<int>(order.size()), {}, {}, std::vector<double>(order.size() * variables)};
+  for (std::size_t t = 0; t < sigma.size(); ++t) {
+    for (const std::size_t b : order) fitted.y.push_back(pairs.y[t * count + b]);
+  }
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    for (std::size_t j = 0; j < variables; ++j) {
+      const double s = fit.symbols[order[i] * variables + j];
+      fitted.symbols.push_back(static_cast<float>(s));
+      fitted.columns[j * order.size() + i] = s;
+    }
+  }
+  return fitted;
+}
+
+bool same_formulas(const std::vector<DecidedFormula>& a, const std::vector<DecidedFormula>& b) {
+  return std::ranges::equal(a, b, {}, &DecidedFormula::expression, &DecidedFormula::expression);
+}
+
 }  // namespace
 
 std::vector<DecidedFormula> decide_formulas(Model& model, const PairSource& source, const FormulaSet& formulas,
                                             const DecisionOptions& options) {
-  constexpr std::size_t kScreenedErrors = std::size_t{1} << 24;  // tasks x formulas at a time
+  constexpr int kTasksPerSymbol = 8;  // with fewer, symbols can be bent to explain wrong formulas
+  constexpr int kRounds = 5;
   const Pairs pairs = draw_pairs(model, source, options);
-  const int tasks = source.tasks();
-  const int group = static_cast<int>(
-      std::clamp<std::size_t>(kScreenedErrors / formulas.formulas().size(), 1, static_cast<std::size_t>(tasks)));
-  Screening screening(formulas, group, std::min(options.screening, options.pairs), model.store().device());
-  std::vector<std::optional<DecidedFormula>> decided(static_cast<std::size_t>(tasks));
-  for (int begin = 0; begin < tasks; begin += group) {
-    const int end = std::min(begin + group, tasks);
-    const auto lists = screening.best(pairs, source.sigma(), begin, end, static_cast<std::size_t>(options.candidates));
-    parallel_for(end - begin, [&](std::int64_t i) {
-      const std::size_t t = static_cast<std::size_t>(begin + i);
-      const auto count = static_cast<std::size_t>(pairs.count);
-      decided[t] = decide(formulas, lists[static_cast<std::size_t>(i)], pairs,
-                          std::span(pairs.y).subspan(t * count, count), source.sigma()[t]);
-    });
+  Decider decider(formulas, source, options, model.store().device());
+  std::vector<DecidedFormula> decided = decider.decide_all(pairs);
+  if (source.tasks() < kTasksPerSymbol * source.symbols()) return decided;
+  for (int round = 0; round < kRounds; ++round) {
+    std::vector<DecidedFormula> again = decider.decide_all(fitted_pairs(pairs, decided, source.sigma()));
+    const bool settled = same_formulas(again, decided);
+    decided = std::move(again);
+    if (settled) break;
   }
-  std::vector<DecidedFormula> result;
-  for (auto& formula : decided) result.push_back(*std::move(formula));
-  return result;
+  return decided;
 }
 
 }  // namespace roap

@@ -153,11 +153,15 @@ std::vector<float> decide_logits(Model& model, int pairs, std::span<const float>
   return sum;
 }
 
+SymbolMetrics measure_training_symbols(Model& model, const Benchmark& benchmark, int max_images) {
+  return measure_symbols(model, benchmark.train->images(), *benchmark.gold, Split::train, max_images);
+}
+
 Evaluation evaluate(Model& model, const Benchmark& benchmark, const search::FormulaPool& pool,
                     const EvaluationOptions& options) {
   const Gold& gold = *benchmark.gold;
   Evaluation evaluation;
-  evaluation.train = measure_symbols(model, benchmark.train->images(), gold, Split::train, options.max_images);
+  evaluation.train = measure_training_symbols(model, benchmark, options.max_images);
   evaluation.test = measure_symbols(model, benchmark.test->images(), gold, Split::test, options.max_images);
   const TestPairs pairs = draw_test_pairs(model, benchmark, options);
   const std::vector<Program> programs = decide_programs(model, *benchmark.train, pairs, options);
@@ -189,13 +193,12 @@ Evaluation evaluate(Model& model, const Benchmark& benchmark, const search::Form
   return evaluation;
 }
 
-std::string Evaluation::gauge_text() const {
+std::string SymbolMetrics::gauge_text() const {
   constexpr double kRight = 0.9;         // share of images with the right level
   constexpr double kIdentified = 0.005;  // symbolic loss after the best affine map: half a level squared, twice over
-  if (train.right >= kRight) return "right";
-  if (train.gauge.loss <= kIdentified) {
-    return fmt::format("right up to s -> {:.2f} s {} {:.2f}", train.gauge.a, train.gauge.b < 0 ? "-" : "+",
-                       std::abs(train.gauge.b));
+  if (right >= kRight) return "right";
+  if (gauge.loss <= kIdentified) {
+    return fmt::format("right up to s -> {:.2f} s {} {:.2f}", gauge.a, gauge.b < 0 ? "-" : "+", std::abs(gauge.b));
   }
   return "not identified";
 }

@@ -36,6 +36,9 @@ struct SymbolMetrics {
   double right = 0;            ///< share of images whose nearest level k/10 is the right one
   int images = 0;
   Gauge gauge;
+
+  /// "right", "right up to s -> 0.71 s + 0.02", or "not identified".
+  [[nodiscard]] std::string gauge_text() const;
 };
 
 /// All on the test set. Synthesised programs are discretised by argmax; method marginal decides its formulas on pairs
@@ -48,8 +51,8 @@ struct Evaluation {
   double formula_length = 0;                       ///< mean operators of the simplified formulas
   std::vector<TaskResult> tasks;
 
-  /// "right", "right up to s -> 0.71 s + 0.02", or "not identified", from the training images.
-  [[nodiscard]] std::string gauge_text() const;
+  /// Of the training images.
+  [[nodiscard]] std::string gauge_text() const { return train.gauge_text(); }
 };
 
 struct EvaluationOptions {
@@ -62,6 +65,10 @@ struct EvaluationOptions {
 
 Evaluation evaluate(Model& model, const Benchmark& benchmark, const search::FormulaPool& pool,
                     const EvaluationOptions& options = {});
+
+/// Symbols of the training images, at most `max_images` of them.
+SymbolMetrics measure_training_symbols(Model& model, const Benchmark& benchmark,
+                                       int max_images = EvaluationOptions{}.max_images);
 
 /// Logits [T, P] decided from `pairs` pairs: the mean of the logits synthesised from consecutive sets of the training
 /// step's size. y [T, pairs], symbols [pairs, V].

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "engine/executor.h"
 #include "models/formula_set.h"
@@ -13,28 +14,24 @@ namespace roap {
 /// symbols are scaled or mirrored and longer formulas make up for it; no small step of the weights leads out of there.
 class GaugeSearch {
  public:
-  /// A part of the tasks and pairs is enough to compare maps: at most kTasks and kPairs.
+  /// A batch of `pairs` pairs, at least 2.
   GaugeSearch(const FormulaSet& formulas, int tasks, int pairs, DeviceKind device);
 
-  /// symbols [pairs, V], y [T, pairs], sigma [T]. The identity unless another map is better by a clear margin. Where a
-  /// map and its mirror image are equally good, as with formulas of even degree, symbols that are positive in the mean
-  /// are taken.
+  /// symbols [pairs, V], y [T, pairs], sigma [T]. Many maps are compared on some tasks and the first pairs; the best of
+  /// them must then be better by a clear margin on all tasks and the other pairs, or it is the identity: with noisy
+  /// symbols a few pairs always prefer some map. Where a map and its mirror image are equally good, as with formulas of
+  /// even degree, symbols that are positive in the mean are taken.
   AffineMap best_map(std::span<const float> symbols, std::span<const float> y, std::span<const float> sigma,
                      double temperature, double floor);
 
-  [[nodiscard]] const Graph& graph() const { return graph_; }
-
  private:
-  static constexpr int kTasks = 32;
-  static constexpr int kPairs = 24;
-  double objective(std::span<const float> symbols, const AffineMap& map);
+  /// The posterior's loss on a part of a batch.
+  class Part;
+  struct Batch;
+  std::unique_ptr<Part> search_, check_;
 
-  int all_tasks_, all_pairs_, tasks_, pairs_, symbols_;
-  ParameterStore store_;
-  Graph graph_;
-  TensorId symbols_in_, y_, sigma_, temperature_, floor_, loss_;
-  std::unique_ptr<Executor> executor_;
-  std::vector<float> mapped_;
+ public:
+  ~GaugeSearch();
 };
 
 }  // namespace roap

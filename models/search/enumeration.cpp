@@ -55,9 +55,10 @@ Enumeration::Enumeration(EnumerationOptions options) : options_(std::move(option
   }
   level_begin_.push_back(0);
   for (int variable = 0; variable < options_.variables; ++variable) {
-    const Key key = identity_->symbol(variable);
     // On given points two symbols can be the same; each stays, because formulas name it.
-    add(Operator::noop, static_cast<std::uint32_t>(variable), static_cast<std::uint32_t>(variable), key);
+    identity_->push_symbol(variable);
+    append(Operator::noop, static_cast<std::uint32_t>(variable), static_cast<std::uint32_t>(variable),
+           identity_->symbol_key(variable));
   }
   level_begin_.push_back(size());
   for (int operators = 1; operators <= options_.max_operators; ++operators) {
@@ -78,7 +79,7 @@ bool Enumeration::add_level(int operators) {
   for (const Block& block : list) {
     for (std::uint32_t left = block.left_begin; left < block.left_end; ++left) {
       const bool fits = for_each_candidate(block, left, left + 1, [&](Operator op, std::uint32_t a, std::uint32_t b) {
-        const std::optional<Key> key = identity_->combine(op, a, b);
+        const std::optional<Key> key = identity_->key(op, a, b);
         return !key || contains(*key) || add(op, a, b, *key);
       });
       if (!fits) return false;
@@ -94,13 +95,17 @@ bool Enumeration::add_level(int operators) {
 
 bool Enumeration::add(Operator op, std::uint32_t left, std::uint32_t right, const Key& key) {
   if (size() == capacity_ && !grow()) return false;
+  identity_->push(op, left, right);
+  append(op, left, right, key);
+  return true;
+}
+
+void Enumeration::append(Operator op, std::uint32_t left, std::uint32_t right, const Key& key) {
   slots_[slot_of(key)] = static_cast<std::uint32_t>(size());
-  identity_->push();
   op_.push_back(op);
   left_.push_back(left);
   right_.push_back(right);
   keys_.push_back(key);
-  return true;
 }
 
 std::size_t Enumeration::bytes_for(std::size_t capacity) const {
@@ -158,7 +163,7 @@ void Enumeration::truncate(std::size_t count) {
   rebuild_slots(capacity_);
 }
 
-std::size_t Enumeration::bytes() const { return bytes_for(capacity_); }
+std::size_t Enumeration::bytes() const { return bytes_for(capacity_) - capacity_ * options_.reserved_per_formula; }
 
 std::vector<std::size_t> Enumeration::counts_by_operators() const {
   std::vector<std::size_t> counts;

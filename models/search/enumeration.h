@@ -5,6 +5,8 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "models/programs/expression.h"
@@ -82,9 +84,10 @@ class Enumeration {
   template <class Visit>
   bool for_each_candidate(const Block& block, std::uint32_t begin, std::uint32_t end, Visit&& visit) const;
 
-  /// The key that op(left, right) would have: candidates with the same key are the same.
+  /// The key that op(left, right) has or would have: candidates with the same key are the same. Safe to call from
+  /// several threads.
   std::optional<Key> key(programs::Operator op, std::uint32_t left, std::uint32_t right) const {
-    return identity_->combine(op, left, right);
+    return identity_->key(op, left, right);
   }
   [[nodiscard]] bool contains(const Key& key) const { return slots_[slot_of(key)] != kFree; }
   /// Bytes of all tables now.
@@ -94,6 +97,7 @@ class Enumeration {
   static constexpr std::uint32_t kFree = std::numeric_limits<std::uint32_t>::max();
   bool add_level(int operators);
   bool add(programs::Operator op, std::uint32_t left, std::uint32_t right, const Key& key);
+  void append(programs::Operator op, std::uint32_t left, std::uint32_t right, const Key& key);
   bool grow();
   [[nodiscard]] std::size_t bytes_for(std::size_t capacity) const;
   void truncate(std::size_t count);

@@ -24,27 +24,19 @@ class ResidueColumn {
     symbols_ = programs::random_point<Index>(variables, generator);
   }
 
-  std::uint64_t symbol(int variable) {
-    candidate_ = symbols_[static_cast<std::size_t>(variable)];
-    return candidate_.value();
+  [[nodiscard]] Residue<Index> symbol(int variable) const { return symbols_[static_cast<std::size_t>(variable)]; }
+
+  /// Nothing for a division by zero.
+  [[nodiscard]] std::optional<Residue<Index>> value(Operator op, std::uint32_t left, std::uint32_t right) const {
+    if (op != Operator::div) return programs::apply(op, values_[left], values_[right]);
+    if (values_[right] == Residue<Index>()) return std::nullopt;
+    return values_[left] * inverses_[right];
   }
 
-  /// False for a division by zero.
-  bool combine(Operator op, std::uint32_t left, std::uint32_t right) {
-    if (op == Operator::div) {
-      if (values_[right] == Residue<Index>()) return false;
-      candidate_ = values_[left] * inverses_[right];
-    } else {
-      candidate_ = programs::apply(op, values_[left], values_[right]);
-    }
-    return true;
-  }
-  [[nodiscard]] std::uint64_t candidate() const { return candidate_.value(); }
-
-  void push() {
-    values_.push_back(candidate_);
+  void push(Residue<Index> value) {
+    values_.push_back(value);
     // An inverse costs a hundred products: once per formula, not once per quotient.
-    if (with_division_) inverses_.push_back(candidate_.inverse());
+    if (with_division_) inverses_.push_back(value.inverse());
   }
   void truncate(std::size_t count) {
     values_.resize(count);
@@ -58,7 +50,6 @@ class ResidueColumn {
  private:
   bool with_division_;
   std::vector<Residue<Index>> symbols_, values_, inverses_;
-  Residue<Index> candidate_;
 };
 
 class ModularIdentity : public Identity {
@@ -66,14 +57,22 @@ class ModularIdentity : public Identity {
   ModularIdentity(int variables, bool with_division)
       : with_division_(with_division), first_(variables, with_division), second_(variables, with_division) {}
 
-  std::optional<Key> combine(Operator op, std::uint32_t left, std::uint32_t right) override {
-    if (!first_.combine(op, left, right) || !second_.combine(op, left, right)) return std::nullopt;
-    return Key{first_.candidate(), second_.candidate()};
+  [[nodiscard]] std::optional<Key> key(Operator op, std::uint32_t left, std::uint32_t right) const override {
+    const auto first = first_.value(op, left, right);
+    const auto second = second_.value(op, left, right);
+    if (!first || !second) return std::nullopt;
+    return Key{first->value(), second->value()};
   }
-  Key symbol(int variable) override { return {first_.symbol(variable), second_.symbol(variable)}; }
-  void push() override {
-    first_.push();
-    second_.push();
+  [[nodiscard]] Key symbol_key(int variable) const override {
+    return {first_.symbol(variable).value(), second_.symbol(variable).value()};
+  }
+  void push(Operator op, std::uint32_t left, std::uint32_t right) override {
+    first_.push(first_.value(op, left, right).value());
+    second_.push(second_.value(op, left, right).value());
+  }
+  void push_symbol(int variable) override {
+    first_.push(first_.symbol(variable));
+    second_.push(second_.symbol(variable));
   }
   void truncate(std::size_t count) override {
     first_.truncate(count);
@@ -98,25 +97,32 @@ class ValueIdentity : public Identity {
   ValueIdentity(int variables, std::vector<double> points)
       : variables_(static_cast<std::size_t>(variables)),
         points_(std::move(points)),
-        count_(points_.size() / variables_),
-        candidate_(count_) {}
+        count_(points_.size() / variables_) {}
 
-  std::optional<Key> combine(Operator op, std::uint32_t left, std::uint32_t right) override {
+  [[nodiscard]] std::optional<Key> key(Operator op, std::uint32_t left, std::uint32_t right) const override {
+    Key key = empty_key();
     const auto value = programs::info(op).value;
-    const double* a = values_.data() + left * count_;
-    const double* b = values_.data() + right * count_;
     for (std::size_t i = 0; i < count_; ++i) {
-      candidate_[i] = value(a[i], b[i]);
-      if (!std::isfinite(candidate_[i])) return std::nullopt;
+      const double x = value(values_[left * count_ + i], values_[right * count_ + i]);
+      if (!std::isfinite(x)) return std::nullopt;
+      add(key, x);
     }
-    return key();
+    return key;
   }
-  Key symbol(int variable) override {
-    for (std::size_t i = 0; i < count_; ++i)
-      candidate_[i] = points_[i * variables_ + static_cast<std::size_t>(variable)];
-    return key();
+  [[nodiscard]] Key symbol_key(int variable) const override {
+    Key key = empty_key();
+    for (std::size_t i = 0; i < count_; ++i) add(key, symbol(variable, i));
+    return key;
   }
-  void push() override { values_.insert(values_.end(), candidate_.begin(), candidate_.end()); }
+  void push(Operator op, std::uint32_t left, std::uint32_t right) override {
+    const auto value = programs::info(op).value;
+    for (std::size_t i = 0; i < count_; ++i) {
+      values_.push_back(value(values_[left * count_ + i], values_[right * count_ + i]));
+    }
+  }
+  void push_symbol(int variable) override {
+    for (std::size_t i = 0; i < count_; ++i) values_.push_back(symbol(variable, i));
+  }
   void truncate(std::size_t count) override { values_.resize(count * count_); }
   [[nodiscard]] std::size_t bytes_per_formula() const override { return count_ * sizeof(double); }
   void reserve(std::size_t count) override { values_.reserve(count * count_); }
@@ -130,20 +136,20 @@ class ValueIdentity : public Identity {
     return std::bit_cast<std::uint64_t>(std::nearbyint(value / quantum) * quantum + 0.0);  // no negative zero
   }
 
-  [[nodiscard]] Key key() const {
-    Key key{count_, ~count_};
-    for (const double value : candidate_) {
-      const std::uint64_t word = rounded(value);
-      key[0] = SplitMix64::mix(key[0] ^ word);
-      key[1] = SplitMix64::mix(key[1] + std::rotl(word, 32));
-    }
-    return key;
+  [[nodiscard]] Key empty_key() const { return {count_, ~count_}; }
+  static void add(Key& key, double value) {
+    const std::uint64_t word = rounded(value);
+    key[0] = SplitMix64::mix(key[0] ^ word);
+    key[1] = SplitMix64::mix(key[1] + std::rotl(word, 32));
+  }
+  [[nodiscard]] double symbol(int variable, std::size_t point) const {
+    return points_[point * variables_ + static_cast<std::size_t>(variable)];
   }
 
   std::size_t variables_;
   std::vector<double> points_;
   std::size_t count_;
-  std::vector<double> candidate_, values_;
+  std::vector<double> values_;
 };
 
 }  // namespace

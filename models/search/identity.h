@@ -20,12 +20,14 @@ class Identity {
   virtual ~Identity() = default;
 
   /// The key of op(left, right), formulas that were pushed before; nothing where the formula has no value, such as a
-  /// quotient by zero. A unary operator ignores `right`.
-  virtual std::optional<Key> combine(programs::Operator op, std::uint32_t left, std::uint32_t right) = 0;
+  /// quotient by zero. A unary operator ignores `right`. Safe to call from several threads.
+  [[nodiscard]] virtual std::optional<Key> key(programs::Operator op, std::uint32_t left,
+                                               std::uint32_t right) const = 0;
   /// The key of a symbol.
-  virtual Key symbol(int variable) = 0;
-  /// Keeps the formula of the last combine() or symbol() as the next index.
-  virtual void push() = 0;
+  [[nodiscard]] virtual Key symbol_key(int variable) const = 0;
+  /// Keeps that formula, which has a key, as the next index.
+  virtual void push(programs::Operator op, std::uint32_t left, std::uint32_t right) = 0;
+  virtual void push_symbol(int variable) = 0;
   /// Keeps the first `count` formulas only.
   virtual void truncate(std::size_t count) = 0;
 

@@ -11,35 +11,43 @@ namespace {
 constexpr double kNoise = 2;         // standard errors
 constexpr double kRounding = 1e-12;  // of the variance of y: a million times what doubles lose
 
-bool within_noise(const Candidate& candidate, const Candidate& best, double scale) {
-  const auto rows = static_cast<double>(best.squared_errors.size());
-  double sum = 0;
-  double squares = 0;
-  for (std::size_t i = 0; i < best.squared_errors.size(); ++i) {
-    const double difference = candidate.squared_errors[i] - best.squared_errors[i];
-    sum += difference;
-    squares += difference * difference;
-  }
-  const double mean = sum / rows;
-  const double variance = std::max(0.0, squares / rows - mean * mean);
-  return mean <= kNoise * std::sqrt(variance / rows) + kRounding * scale;
-}
-
 }  // namespace
 
-double Candidate::mean_error() const {
-  return std::accumulate(squared_errors.begin(), squared_errors.end(), 0.0) /
-         static_cast<double>(squared_errors.size());
+double mean(std::span<const double> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-Selection select_formula(std::span<const Candidate> candidates, double scale) {
+double rounding_error(double variance) { return kRounding * (variance > 0 ? variance : 1.0); }
+
+bool within_noise(std::span<const double> squared_errors, std::span<const double> best, double variance) {
+  const double own_error = std::max(mean(squared_errors), rounding_error(variance));
+  const double best_error = std::max(mean(best), rounding_error(variance));
+  const double advantage = std::log(own_error / best_error) / 2;
+  if (advantage <= 0) return true;
+  const auto rows = static_cast<double>(best.size());
+  double sum = 0;
+  double squares = 0;
+  for (std::size_t i = 0; i < best.size(); ++i) {
+    const double ratio = (squared_errors[i] / own_error - best[i] / best_error) / 2;
+    sum += ratio;
+    squares += ratio * ratio;
+  }
+  const double spread = std::max(0.0, squares / rows - sum / rows * (sum / rows));
+  return advantage <= kNoise * std::sqrt(spread / rows);
+}
+
+double Candidate::mean_error() const { return mean(squared_errors); }
+
+Selection select_formula(std::span<const Candidate> candidates, double variance) {
   std::vector<double> errors;
   for (const Candidate& candidate : candidates) errors.push_back(candidate.mean_error());
   Selection selection;
   selection.best = static_cast<std::size_t>(std::ranges::min_element(errors) - errors.begin());
   std::vector<std::size_t> plausible;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (i == selection.best || within_noise(candidates[i], candidates[selection.best], scale)) plausible.push_back(i);
+    if (within_noise(candidates[i].squared_errors, candidates[selection.best].squared_errors, variance)) {
+      plausible.push_back(i);
+    }
   }
   const auto order = [&](std::size_t i) { return std::tuple(candidates[i].operators, errors[i], i); };
   selection.chosen = *std::ranges::min_element(plausible, {}, order);

@@ -6,6 +6,17 @@
 
 namespace roap::search {
 
+double mean(std::span<const double> values);
+
+/// What rounding can leave of an error when y has that variance.
+double rounding_error(double variance);
+
+/// Could the formula be as likely as the best one? The test of Vuong (1989) for two models with normal errors, each
+/// with its own variance: the mean over the rows of the log-likelihood ratio is compared with two of its standard
+/// errors. It needs no guess of the noise: an exact formula beats one that is nearly right, and among noisy ones only
+/// the rows' evidence counts. Squared errors of the same rows; errors below rounding count as rounding.
+bool within_noise(std::span<const double> squared_errors, std::span<const double> best, double variance);
+
 /// A formula that was evaluated on rows with known y.
 struct Candidate {
   int operators = 0;
@@ -21,10 +32,8 @@ struct Selection {
   std::vector<std::size_t> ties{};
 };
 
-/// The formula to believe in. A candidate is within noise of the best when its errors exceed the best one's by less, in
-/// the mean over the rows, than kNoise standard errors of that mean, or by no more than rounding leaves of `scale`, the
-/// variance of y. Among those within noise the one with the fewest operators is chosen, then the one with the smallest
-/// error, then the first. There is at least one candidate; all have the same number of rows.
-Selection select_formula(std::span<const Candidate> candidates, double scale);
+/// The formula to believe in: among those within noise of the best the one with the fewest operators, then with the
+/// smallest error, then the first. There is at least one candidate; `variance` is that of y.
+Selection select_formula(std::span<const Candidate> candidates, double variance);
 
 }  // namespace roap::search
