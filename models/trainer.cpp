@@ -131,6 +131,7 @@ void Trainer::append_posterior() {
                                                        t_.search_floor, formulas_->graph());
   t_.loss = posterior.loss;
   t_.error = posterior.least_error;
+  t_.evidence = posterior.evidence;
 }
 
 void Trainer::append_update(const std::vector<BatchNormUpdate>& statistics) {

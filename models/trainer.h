@@ -75,7 +75,7 @@ class Trainer {
     TensorId images, pair_key, augmentation_key, pixels, y, sigma, sharpness, gumbel_key, explore, lambda, loss_floor,
         rates;
     TensorId temperature, search_floor;
-    TensorId symbols, logits, z, yhat, length, loss, loss_gradient, error, guard;
+    TensorId symbols, logits, z, yhat, length, loss, loss_gradient, error, evidence, guard;
   };
   [[nodiscard]] const Tensors& tensors() const { return t_; }
   /// Words of the Gumbel noise at a step.
