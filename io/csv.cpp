@@ -148,7 +148,8 @@ CsvTable parse_csv(std::string_view text, const std::string& label) {
   while (!reader.at_end()) {
     std::vector<CsvField> record = reader.record();
     if (record.size() != table.names.size()) {
-      throw DataError(fmt::format("{}:{}: {} fields, but the header has {} columns", label, record.front().line,
+      const CsvField& at = record.size() > table.names.size() ? record[table.names.size()] : record.front();
+      throw DataError(fmt::format("{}:{}:{}: {} fields, but the header has {} columns", label, at.line, at.column,
                                   record.size(), table.names.size()));
     }
     table.rows.push_back(std::move(record));

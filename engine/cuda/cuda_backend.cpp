@@ -8,7 +8,7 @@
 
 #include "kernels/common/check_cuda.h"
 
-#if __has_include(<nvtx3/nvToolsExt.h>) && !defined(ROAP_SIMT)
+#if __has_include(<nvtx3/nvToolsExt.h>)
 #include <nvtx3/nvToolsExt.h>
 #define ROAP_NVTX 1
 #endif

@@ -50,7 +50,7 @@ TEST(Csv, SaysWhereATableIsBroken) {
   EXPECT_EQ(refusal(""), "t.csv: the table is empty; its first line names the columns");
   EXPECT_EQ(refusal("\n\n"), "t.csv: the table is empty; its first line names the columns");
   EXPECT_EQ(refusal("a,b\n1,2\n3\n"), "t.csv:3:1: 1 fields, but the header has 2 columns");
-  EXPECT_EQ(refusal("a,b\n1,2,3\n"), "t.csv:2:3: 3 fields, but the header has 2 columns");
+  EXPECT_EQ(refusal("a,b\n1,2,3\n"), "t.csv:2:5: 3 fields, but the header has 2 columns");
   EXPECT_EQ(refusal("a,a\n"), "t.csv:1:3: two columns are named \"a\"");
   EXPECT_EQ(refusal("a,b\n1,\"2\n3,4\n"), "t.csv:2:3: the quote that opens here is not closed");
   EXPECT_EQ(refusal("a\n\"1\" 2\n"), "t.csv:2:4: expected a comma or the end of the line behind the closing quote");

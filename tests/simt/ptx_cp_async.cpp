@@ -48,7 +48,7 @@ void cp_async_wait(int pending, Caller) {
   });
   std::for_each(self.copies.begin(), landed, [](const simt::AsyncCopy& copy) {
     std::memset(copy.shared, 0, copy.bytes);
-    std::memcpy(copy.shared, copy.global, copy.valid_bytes);
+    if (copy.valid_bytes > 0) std::memcpy(copy.shared, copy.global, copy.valid_bytes);
   });
   self.copies.erase(self.copies.begin(), landed);
 }

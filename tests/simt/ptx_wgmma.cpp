@@ -18,6 +18,7 @@ namespace {
 constexpr unsigned kRows = 64, kDepth = 16;
 
 struct WgmmaOperand {
+  unsigned columns;
   float* d;
   const std::uint32_t* a_registers;  ///< null when A has a descriptor
   std::uint64_t a, b;
@@ -76,35 +77,38 @@ std::vector<float> gather_a(const Warp* warps) {
 }
 
 /// Notes a product for the whole warpgroup; called by the last of its threads.
-void issue(unsigned columns, const Caller& caller) {
+void issue(const Caller& caller) {
   Warpgroup& group = current_warpgroup();
   const Warp* warps = current_warps();
   const WgmmaOperand& mine = operand_of(warps, 0);
   for (unsigned thread = 1; thread < kWarpgroupThreads; ++thread) {
     const WgmmaOperand& other = operand_of(warps, thread);
-    if (other.a != mine.a || other.b != mine.b || other.accumulate != mine.accumulate) {
-      scheduler().fail(cudaErrorIllegalInstruction,
-                       fmt::format("threads 0 and {} of the warpgroup give wgmma different descriptors", thread),
-                       caller);
+    const bool agree = other.columns == mine.columns && other.a == mine.a && other.b == mine.b &&
+                       other.accumulate == mine.accumulate &&
+                       (other.a_registers == nullptr) == (mine.a_registers == nullptr);
+    if (!agree) {
+      scheduler().fail(
+          cudaErrorIllegalInstruction,
+          fmt::format("threads 0 and {} of the warpgroup give wgmma different descriptors or shapes", thread), caller);
     }
   }
   if (!group.fenced) {
     scheduler().fail(cudaErrorIllegalInstruction, "wgmma without wgmma_fence since the kernel's start or the last wait",
                      caller);
   }
-  Accumulators& accumulators = find_or_add(group, warps, columns);
+  Accumulators& accumulators = find_or_add(group, warps, mine.columns);
   ++accumulators.products;
   group.open.push_back({&accumulators, mine.a_registers != nullptr ? gather_a(warps) : std::vector<float>(), mine.a,
                         mine.b, mine.accumulate, caller});
 }
 
-void multiply(unsigned columns, WgmmaOperand mine, const Caller& caller) {
+void multiply(WgmmaOperand mine, const Caller& caller) {
   if (!last_of_warpgroup("wgmma", &mine, caller)) return;
-  issue(columns, caller);
+  issue(caller);
   release_warpgroup();
 }
 
-/// Two rows' worth of checks, then the 16 bf16 numbers of a K-major operand's row, as the descriptor places them.
+/// The 16 numbers of a row of a K-major operand, where the descriptor places them: two pieces of 16 bytes.
 void read_row(Block& block, std::uint64_t descriptor, unsigned row, const char* name, const Caller& caller,
               float (&values)[kDepth]) {
   const std::size_t start = (descriptor & 0x3fff) << 4, eight_rows = (descriptor >> 32 & 0x3fff) << 4;
@@ -140,16 +144,28 @@ void check_descriptor(std::uint64_t descriptor, const char* name, const Caller& 
 /// Operands of the product that is being computed, here because reading them may fail.
 std::vector<float> b_columns;
 
+constexpr std::size_t kBlock = 16;  // columns whose sums stay in vector registers
+
+/// d [kBlock] += a [kDepth] b [kDepth][kBlock], rows of b `columns` apart.
+void add_products(const float* a, const float* b, std::size_t columns, float* d) {
+  float sums[kBlock];
+  std::copy_n(d, kBlock, sums);
+  for (std::size_t k = 0; k < kDepth; ++k) {
+    for (std::size_t i = 0; i < kBlock; ++i) sums[i] += a[k] * b[k * columns + i];
+  }
+  std::copy_n(sums, kBlock, d);
+}
+
 void compute(Product& product) {
   Block& block = *scheduler().current().warp->block;
   const unsigned columns = product.accumulators->columns;
   float values[kDepth];
-  if (product.a_registers.empty()) {
+  if (product.a_values.empty()) {
     check_descriptor(product.a, "A", product.caller);
-    product.a_registers.resize(kRows * kDepth);
+    product.a_values.resize(kRows * kDepth);
     for (unsigned row = 0; row < kRows; ++row) {
       read_row(block, product.a, row, "A", product.caller, values);
-      std::copy_n(values, kDepth, &product.a_registers[row * kDepth]);
+      std::copy_n(values, kDepth, &product.a_values[row * kDepth]);
     }
   }
   check_descriptor(product.b, "B", product.caller);
@@ -160,11 +176,9 @@ void compute(Product& product) {
   }
   float* d = product.accumulators->values.data();
   if (!product.accumulate) std::fill_n(d, std::size_t{kRows} * columns, 0.0f);
-  for (unsigned row = 0; row < kRows; ++row, d += columns) {
-    for (unsigned k = 0; k < kDepth; ++k) {
-      const float a = product.a_registers[row * kDepth + k];
-      const float* b = &b_columns[k * columns];
-      for (unsigned column = 0; column < columns; ++column) d[column] += a * b[column];
+  for (unsigned row = 0; row < kRows; ++row) {
+    for (std::size_t column = 0; column < columns; column += kBlock) {
+      add_products(&product.a_values[row * kDepth], &b_columns[column], columns, d + row * columns + column);
     }
   }
 }
@@ -220,22 +234,22 @@ void wgmma_wait(int pending, Caller caller) {
 }
 
 void wgmma_m64n64k16(float (&d)[32], std::uint64_t a, std::uint64_t b, bool accumulate, Caller caller) {
-  simt::multiply(64, {d, nullptr, a, b, accumulate}, caller);
+  simt::multiply({64, d, nullptr, a, b, accumulate}, caller);
 }
 void wgmma_m64n128k16(float (&d)[64], std::uint64_t a, std::uint64_t b, bool accumulate, Caller caller) {
-  simt::multiply(128, {d, nullptr, a, b, accumulate}, caller);
+  simt::multiply({128, d, nullptr, a, b, accumulate}, caller);
 }
 void wgmma_m64n256k16(float (&d)[128], std::uint64_t a, std::uint64_t b, bool accumulate, Caller caller) {
-  simt::multiply(256, {d, nullptr, a, b, accumulate}, caller);
+  simt::multiply({256, d, nullptr, a, b, accumulate}, caller);
 }
 void wgmma_m64n64k16(float (&d)[32], const std::uint32_t (&a)[4], std::uint64_t b, bool accumulate, Caller caller) {
-  simt::multiply(64, {d, a, 0, b, accumulate}, caller);
+  simt::multiply({64, d, a, 0, b, accumulate}, caller);
 }
 void wgmma_m64n128k16(float (&d)[64], const std::uint32_t (&a)[4], std::uint64_t b, bool accumulate, Caller caller) {
-  simt::multiply(128, {d, a, 0, b, accumulate}, caller);
+  simt::multiply({128, d, a, 0, b, accumulate}, caller);
 }
 void wgmma_m64n256k16(float (&d)[128], const std::uint32_t (&a)[4], std::uint64_t b, bool accumulate, Caller caller) {
-  simt::multiply(256, {d, a, 0, b, accumulate}, caller);
+  simt::multiply({256, d, a, 0, b, accumulate}, caller);
 }
 
 }  // namespace roap::ptx

@@ -21,7 +21,7 @@ namespace {
 // So many rounds in which threads only looked whether something has changed, or so many atomic operations without any
 // other event, mean that they will look for ever.
 constexpr unsigned kIdleRounds = 1000;
-constexpr unsigned kSpins = 1u << 26;
+constexpr unsigned kSpins = 1u << 24;
 
 std::uint64_t seed_of_environment() {
   const char* text = std::getenv("ROAP_SIMT_SEED");
@@ -44,14 +44,56 @@ class Permutation {
 
 }  // namespace
 
-Scheduler& scheduler() {
-  static Scheduler instance;
-  return instance;
-}
+Scheduler detail::scheduler;
 
 void Scheduler::set_seed(std::uint64_t seed) {
   seed_ = seed;
   launches_of_seed_ = 0;
+}
+
+// The way to another thread, inline in what suspends a thread.
+
+inline void Scheduler::enter(Thread* thread) {
+  current_ = thread;
+  threadIdx = thread->index;
+  blockIdx = thread->warp->block->index;
+}
+
+inline void Scheduler::remove_ready(Warp& warp, std::uint32_t lane_bit) {
+  if (warp.ready == 0) return;
+  warp.ready &= ~lane_bit;
+  if (warp.ready != 0) return;
+  ready_warps_[warp.ready_slot] = ready_warps_.back();
+  ready_warps_[warp.ready_slot]->ready_slot = warp.ready_slot;
+  ready_warps_.pop_back();
+}
+
+inline Thread* Scheduler::next() {
+  if (!deferred_.empty() && live_threads_ > 0 && landing_ != 0 && random_.one_in(landing_)) run_deferred();
+  while (ready_warps_.empty()) {
+    if (live_threads_ == 0) return nullptr;
+    if (!deferred_.empty()) {
+      run_deferred();
+    } else if (!wake_idle_pollers()) {
+      fail(cudaErrorLaunchTimeout, describe_deadlock(), Caller{});
+    }
+  }
+  if (current_warp_ == nullptr || current_warp_->ready == 0 || random_.one_in(turn_)) {
+    current_warp_ = ready_warps_[random_.below(static_cast<std::uint32_t>(ready_warps_.size()))];
+  }
+  // The first ready lane from a random one on: not quite uniform, but quick.
+  const int shift = static_cast<int>(random_.next() >> 27);
+  const int lane = (std::countr_zero(std::rotr(current_warp_->ready, shift)) + shift) & 31;
+  return &current_warp_->threads[lane];
+}
+
+inline void Scheduler::switch_to(Thread* thread) {
+  if (thread == current_) return;
+  Fiber& from = *current_->fiber;
+  if (thread->fiber == nullptr) thread->fiber = fibers_.take(fiber_body);
+  enter(thread);
+  ++switches_;
+  switch_fiber(from, *thread->fiber);
 }
 
 cudaError_t Scheduler::run(const KernelLaunch& launch) {
@@ -101,8 +143,11 @@ void Scheduler::start_cluster(std::uint64_t number) {
     start_block(block);
   }
   reset_cluster_barrier();
-  // Between warps that take turns and warps that run as far ahead as they can.
+  // Between warps that take turns and warps that run as far ahead as they can; and between copies that land soon and
+  // copies that land as late as they may.
   turn_ = 1u << (2 + 4 * random_.below(3));
+  const unsigned landings[] = {8, 1024, 0};
+  landing_ = landings[random_.below(3)];
 }
 
 void Scheduler::start_block(Block& block) {
@@ -158,6 +203,14 @@ void Scheduler::check_after_cluster() {
       return;
     }
   }
+  for (const Block* block : cluster_) {
+    for (const Warpgroup& group : block->warpgroups) {
+      if (group.open.empty() && group.groups.empty()) continue;
+      keep_report(cudaErrorLaunchFailure, "a warpgroup ended before all of its wgmma were committed and waited for",
+                  *block);
+      return;
+    }
+  }
   if (!deferred_.empty()) {
     keep_report(cudaErrorLaunchFailure,
                 fmt::format("the block ended before {} bulk copies into its shared memory had landed: wait for them on "
@@ -188,14 +241,14 @@ void Scheduler::fiber_body() {
 }
 
 void Scheduler::run_thread() {
-  std::string thrown = "the kernel let an exception escape: ";
+  std::string thrown;  // empty while the kernel runs, because fail() may leave this stack for good
   try {
     launch_->thread();
     return;
   } catch (const std::exception& exception) {
-    thrown += exception.what();
+    thrown = std::string("the kernel let an exception escape: ") + exception.what();
   } catch (...) {
-    thrown += "of unknown type";
+    thrown = "the kernel let an exception of unknown type escape";
   }
   fail(cudaErrorLaunchFailure, std::move(thrown), Caller{});  // not from inside a handler
 }
@@ -208,27 +261,8 @@ void Scheduler::finish_thread() {
   remove_ready(warp, 1u << thread.lane);
   --warp.block->live;
   --live_threads_;
-  lane_ended(warp, thread.lane);
+  lane_ended(warp);
   thread_left_cluster(thread);
-}
-
-Thread* Scheduler::next() {
-  if (!deferred_.empty() && random_.one_in(8)) run_deferred();
-  while (ready_warps_.empty()) {
-    if (live_threads_ == 0) return nullptr;
-    if (!deferred_.empty()) {
-      run_deferred();
-    } else if (!wake_idle_pollers()) {
-      fail(cudaErrorLaunchTimeout, describe_deadlock(), Caller{});
-    }
-  }
-  if (current_warp_ == nullptr || current_warp_->ready == 0 || random_.one_in(turn_)) {
-    current_warp_ = ready_warps_[random_.below(static_cast<std::uint32_t>(ready_warps_.size()))];
-  }
-  // The first ready lane from a random one on: not quite uniform, but quick.
-  const int shift = static_cast<int>(random_.next() >> 27);
-  const int lane = (std::countr_zero(std::rotr(current_warp_->ready, shift)) + shift) & 31;
-  return &current_warp_->threads[lane];
 }
 
 void Scheduler::run_deferred() {
@@ -240,23 +274,7 @@ void Scheduler::run_deferred() {
   deferred_now_();
 }
 
-void Scheduler::enter(Thread* thread) {
-  current_ = thread;
-  threadIdx = thread->index;
-  blockIdx = thread->warp->block->index;
-}
-
-void Scheduler::switch_to(Thread* thread) {
-  if (thread == current_) return;
-  Fiber& from = *current_->fiber;
-  if (thread->fiber == nullptr) thread->fiber = fibers_.take(fiber_body);
-  enter(thread);
-  ++switches_;
-  switch_fiber(from, *thread->fiber);
-}
-
-void Scheduler::wait(const Waiting& waiting) {
-  current_->waiting = waiting;
+void Scheduler::suspend() {
   remove_ready(*current_->warp, 1u << current_->lane);
   switch_to(next());
 }
@@ -275,15 +293,6 @@ void Scheduler::wake(Warp& warp, std::uint32_t lanes) {
     ready_warps_.push_back(&warp);
   }
   warp.ready |= lanes;
-}
-
-void Scheduler::remove_ready(Warp& warp, std::uint32_t lane_bit) {
-  if (warp.ready == 0) return;
-  warp.ready &= ~lane_bit;
-  if (warp.ready != 0) return;
-  ready_warps_[warp.ready_slot] = ready_warps_.back();
-  ready_warps_[warp.ready_slot]->ready_slot = warp.ready_slot;
-  ready_warps_.pop_back();
 }
 
 void Scheduler::wake_pollers() {

@@ -33,8 +33,12 @@ class Scheduler {
   /// The block whose shared memory contains the address, or null.
   [[nodiscard]] Block* block_of_shared(const void* address) const;
 
-  /// Suspends the current thread until wake() names it.
-  void wait(const Waiting& waiting);
+  /// Suspends the current thread until wake() names it. A caller does nothing after it, if it can, so that the call of
+  /// suspend() is its last and the way back is short.
+  void wait(const Waiting& waiting) {
+    current_->waiting = waiting;
+    suspend();
+  }
   /// Suspends it until nothing else can run or wake_pollers() is called.
   void poll(const Waiting& waiting);
   /// Lets another thread go first, or not.
@@ -45,7 +49,7 @@ class Scheduler {
   void made_progress() { idle_rounds_ = 0, spins_ = 0; }
   /// An atomic operation, which may be one turn of such a loop.
   void count_spin();
-  /// Something that happens at a random later time, at the latest when nothing else can.
+  /// Something that happens at a random later time, in some blocks not before no thread can run.
   void defer(std::function<void()> action) { deferred_.push_back(std::move(action)); }
   [[nodiscard]] Random& random() { return random_; }
 
@@ -57,6 +61,7 @@ class Scheduler {
 
  private:
   static void fiber_body();
+  void suspend();
   void start_cluster(std::uint64_t number);
   void run_cluster();
   void check_after_cluster();
@@ -89,7 +94,8 @@ class Scheduler {
   Thread* current_ = nullptr;
   Warp* current_warp_ = nullptr;
   unsigned live_threads_ = 0;
-  unsigned turn_ = 1;  ///< a warp keeps running until, once in so many times, another gets its turn
+  unsigned turn_ = 1;     ///< a warp keeps running until, once in so many times, another gets its turn
+  unsigned landing_ = 0;  ///< a deferred action takes place once in so many times; 0: only when no thread can run
   std::vector<Warp*> ready_warps_;
   std::vector<Thread*> pollers_;
   std::vector<std::function<void()>> deferred_;
@@ -99,10 +105,13 @@ class Scheduler {
   cudaError_t error_ = cudaSuccess;
 };
 
-Scheduler& scheduler();
+namespace detail {
+extern Scheduler scheduler;
+}
+inline Scheduler& scheduler() { return detail::scheduler; }
 
 // Called by the scheduler when a thread ends, which may complete what others wait for.
-void lane_ended(Warp& warp, unsigned lane);
+void lane_ended(Warp& warp);
 void thread_left_cluster(Thread& thread);
 void reset_cluster_barrier();
 

@@ -7,7 +7,7 @@
 
 namespace roap::simt {
 
-/// Chooses the orders in which threads, warps and blocks run from here on. The default is the environment's
+/// Chooses the orders in which threads, warps and blocks run from here on. 0, the default, stands for the environment's
 /// ROAP_SIMT_SEED, or 1.
 void set_seed(std::uint64_t seed);
 

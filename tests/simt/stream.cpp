@@ -114,6 +114,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   event->capture = roap::simt::capturing(stream) ? stream->capture : nullptr;
+  if (event->capture != nullptr) return returned(cudaSuccess);  // a dependency, not an operation of the graph
   return roap::simt::issue(stream, [event] {
     event->time = std::chrono::steady_clock::now();
     event->recorded = true;

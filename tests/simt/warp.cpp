@@ -25,61 +25,61 @@ void complete(Warp& warp, Collective& slot) {
   scheduler().wake(warp, waiting);
 }
 
-Collective& find_or_add(Warp& warp, const char* operation, std::uint32_t mask,
-                        void (*complete)(Warp& warp, std::uint32_t lanes), const Caller& caller) {
+Collective& find_or_add(Warp& warp, const Collective& wanted, const Caller& caller) {
   for (unsigned i = 0; i < warp.collective_count; ++i) {
     Collective& slot = warp.collectives[i];
-    if (slot.mask != mask) continue;
-    if (slot.operation != operation) {
+    if (slot.mask != wanted.mask) continue;
+    if (slot.operation != wanted.operation) {
       scheduler().fail(cudaErrorIllegalInstruction,
-                       fmt::format("lanes of one mask ({:#x}) make different calls: {} here, {} in lanes {:#x}", mask,
-                                   operation, slot.operation, slot.arrived),
+                       fmt::format("lanes of one mask ({:#x}) make different calls: {} here, {} in lanes {:#x}",
+                                   slot.mask, wanted.operation, slot.operation, slot.arrived),
                        caller);
     }
     return slot;
   }
-  Collective& slot = warp.collectives[warp.collective_count++];
-  slot = {operation, mask, 0, complete};
-  return slot;
+  return warp.collectives[warp.collective_count++] = wanted;
+}
+
+/// The current lane's part of a collective.
+void arrive(const Collective& wanted, void* operand, const Caller& caller) {
+  Thread& self = scheduler().current();
+  Warp& warp = *self.warp;
+  self.operand = operand;
+  Collective& slot = find_or_add(warp, wanted, caller);
+  slot.arrived |= 1u << self.lane;
+  if (slot.arrived == (slot.mask & warp.live)) {
+    complete(warp, slot);
+  } else {
+    scheduler().wait({wanted.operation, caller, "mask", wanted.mask});
+  }
 }
 
 }  // namespace
 
 void warp_collective(const char* operation, std::uint32_t mask, void* operand,
                      void (*complete_lanes)(Warp& warp, std::uint32_t lanes), const Caller& caller) {
-  Thread& self = scheduler().current();
-  Warp& warp = *self.warp;
-  const std::uint32_t own = 1u << self.lane;
-  if ((mask & own) == 0) {
+  const unsigned lane = scheduler().current().lane;
+  if ((mask >> lane & 1u) == 0) {
     scheduler().fail(cudaErrorIllegalInstruction,
-                     fmt::format("{} with mask {:#x}, which lacks the calling lane {}", operation, mask, self.lane),
-                     caller);
+                     fmt::format("{} with mask {:#x}, which lacks the calling lane {}", operation, mask, lane), caller);
   }
-  self.operand = operand;
-  Collective& slot = find_or_add(warp, operation, mask, complete_lanes, caller);
-  slot.arrived |= own;
-  if (slot.arrived == (mask & warp.live)) {
-    complete(warp, slot);
-  } else {
-    scheduler().wait({operation, caller, "mask", mask});
-  }
+  arrive({operation, mask, 0, complete_lanes, false}, operand, caller);
 }
 
 void whole_warp(const char* operation, void* operand, void (*complete_lanes)(Warp& warp, std::uint32_t lanes),
                 const Caller& caller) {
-  if (scheduler().current().warp->live != kAllLanes) {
-    scheduler().fail(
-        cudaErrorIllegalInstruction,
-        fmt::format("{} needs all 32 lanes of the warp; {:#x} are left", operation, scheduler().current().warp->live),
-        caller);
+  const std::uint32_t live = scheduler().current().warp->live;
+  if (live != kAllLanes) {
+    scheduler().fail(cudaErrorIllegalInstruction,
+                     fmt::format("{} needs all 32 lanes of the warp; {:#x} are left", operation, live), caller);
   }
-  warp_collective(operation, kAllLanes, operand, complete_lanes, caller);
+  arrive({operation, kAllLanes, 0, complete_lanes, true}, operand, caller);
 }
 
-void lane_ended(Warp& warp, unsigned) {
+void lane_ended(Warp& warp) {
   for (unsigned i = 0; i < warp.collective_count;) {
     Collective& slot = warp.collectives[i];
-    if (slot.arrived == (slot.mask & warp.live)) {
+    if (!slot.needs_all && slot.arrived == (slot.mask & warp.live)) {
       complete(warp, slot);  // another one takes its place
     } else {
       ++i;

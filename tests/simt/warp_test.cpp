@@ -2,7 +2,7 @@
 #include <numeric>
 
 #include "kernels/common/reduce.cuh"
-#include "tests/simt/device_array.h"
+#include "tests/simt/test_util.h"
 
 namespace roap::simt {
 namespace {
@@ -133,10 +133,13 @@ __global__ void ended_lanes_kernel(int* results) {
 }
 
 TEST_F(Warp, LanesThatEndedOrNeverWereAreNotWaitedFor) {
-  for (const int threads : {20, 21, 32}) {
-    DeviceArray<int> results(20);
-    run_block(threads, ended_lanes_kernel, results.data());
-    for (const int result : results.values()) EXPECT_EQ(result, 0xfffff + 1);
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    set_seed(seed);
+    for (const int threads : {20, 21, 32}) {
+      DeviceArray<int> results(20);
+      run_block(threads, ended_lanes_kernel, results.data());
+      for (const int result : results.values()) EXPECT_EQ(result, 0xfffff + 1);
+    }
   }
 }
 
@@ -151,13 +154,14 @@ TEST_F(Warp, NoLaneMayCountOnAnotherBeingActive) {
 template <int kThreads>
 __global__ void reduce_kernel(const float* x, float* results) {
   const float value = x[threadIdx.x];
-  float* mine = results + 6 * threadIdx.x;
+  float* mine = results + 7 * threadIdx.x;
   mine[0] = cuda::block_sum<kThreads>(value);
   mine[1] = cuda::block_max<kThreads>(value);
   mine[2] = cuda::block_min<kThreads>(value);
   mine[3] = cuda::warp_sum(value);
   mine[4] = cuda::group_sum<8>(value);
   mine[5] = cuda::group_max<4>(value);
+  mine[6] = cuda::block_sum<kThreads>(1.0f) + cuda::block_sum<kThreads>(2.0f);  // through one array
 }
 
 /// The sum by halving that the definition promises.
@@ -173,19 +177,20 @@ template <int kThreads>
 void check_reductions() {
   std::vector<float> x(kThreads);
   for (int i = 0; i < kThreads; ++i) x[i] = 1.0f / static_cast<float>(i * 7 % kThreads + 1) - 0.3f;
-  DeviceArray<float> input(x), results(6 * kThreads);
+  DeviceArray<float> input(x), results(7 * kThreads);
   cuda::launch("reduce", {.grid = 1, .block = kThreads}, nullptr, reduce_kernel<kThreads>, input.data(),
                results.data());
   float sum = halving_sum(x.data(), 32);
   for (int warp = 1; warp < kThreads / 32; ++warp) sum += halving_sum(x.data() + 32 * warp, 32);
   const auto found = results.values();
   for (int i = 0; i < kThreads; ++i) {
-    EXPECT_EQ(found[6 * i], sum);
-    EXPECT_EQ(found[6 * i + 1], *std::max_element(x.begin(), x.end()));
-    EXPECT_EQ(found[6 * i + 2], *std::min_element(x.begin(), x.end()));
-    EXPECT_EQ(found[6 * i + 3], halving_sum(x.data() + i / 32 * 32, 32));
-    EXPECT_EQ(found[6 * i + 4], halving_sum(x.data() + i / 8 * 8, 8));
-    EXPECT_EQ(found[6 * i + 5], *std::max_element(x.begin() + i / 4 * 4, x.begin() + i / 4 * 4 + 4));
+    EXPECT_EQ(found[7 * i], sum);
+    EXPECT_EQ(found[7 * i + 1], *std::max_element(x.begin(), x.end()));
+    EXPECT_EQ(found[7 * i + 2], *std::min_element(x.begin(), x.end()));
+    EXPECT_EQ(found[7 * i + 3], halving_sum(x.data() + i / 32 * 32, 32));
+    EXPECT_EQ(found[7 * i + 4], halving_sum(x.data() + i / 8 * 8, 8));
+    EXPECT_EQ(found[7 * i + 5], *std::max_element(x.begin() + i / 4 * 4, x.begin() + i / 4 * 4 + 4));
+    EXPECT_EQ(found[7 * i + 6], 3.0f * kThreads);
   }
 }
 
@@ -201,11 +206,12 @@ TEST_F(Warp, ReductionsHaveTheirFixedShapeInEveryOrder) {
 
 __global__ void nan_kernel(float* results) {
   const float value = threadIdx.x == 13 ? NAN : static_cast<float>(threadIdx.x);
-  results[threadIdx.x] = cuda::block_max<64>(value) + cuda::block_min<64>(value);
+  results[threadIdx.x] = cuda::block_max<64>(value);
+  results[64 + threadIdx.x] = cuda::block_min<64>(value);
 }
 
 TEST_F(Warp, MaximumAndMinimumKeepNaN) {
-  DeviceArray<float> results(64);
+  DeviceArray<float> results(128);
   run_block(64, nan_kernel, results.data());
   for (const float x : results.values()) EXPECT_TRUE(std::isnan(x));
 }

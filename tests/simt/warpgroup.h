@@ -22,8 +22,8 @@ struct Accumulators {
 
 struct Product {
   Accumulators* accumulators;
-  std::vector<float> a_registers;  ///< [64][16], if A came in registers
-  std::uint64_t a, b;              ///< descriptors
+  std::vector<float> a_values;  ///< A [64][16]; empty until it is read, if it has a descriptor
+  std::uint64_t a, b;           ///< descriptors
   bool accumulate;
   std::source_location caller;
 };

@@ -7,6 +7,9 @@
 
 namespace roap::cuda {
 
+/// Tiles that cover `size` elements.
+inline unsigned tiles(int size, int tile) { return static_cast<unsigned>((size + tile - 1) / tile); }
+
 /// x [rows, columns] -> y [columns, rows].
 template <class T>
 void demo_transpose(int rows, int columns, const T* x, T* y, cudaStream_t stream);

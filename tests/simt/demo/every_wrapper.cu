@@ -43,12 +43,15 @@ __device__ void store_fragments(void* row) {
   ptx::stmatrix_x4_trans(row, r4);
 }
 
-__device__ void copies(void* shared, const void* global, const CUtensorMap* map, std::uint64_t* barrier) {
+__device__ void copies_of_threads(void* shared, const void* global) {
   ptx::cp_async_16(shared, global);
   ptx::cp_async_8(shared, global, 3);
   ptx::cp_async_4(shared, global);
   ptx::cp_async_commit();
   ptx::cp_async_wait_group<1>();
+}
+
+__device__ void bulk_copies(void* shared, const void* global, const CUtensorMap* map, std::uint64_t* barrier) {
   ptx::mbarrier_init(barrier, 2);
   ptx::mbarrier_fence_init();
   ptx::prefetch_tensor_map(map);
@@ -98,23 +101,30 @@ __device__ void vectors(const T* x, T* y, int count) {
   store_scalars(y, load_scalars(x, count), count);
 }
 
-__global__ void __launch_bounds__(128, 1)
-    every_wrapper_kernel(float* out, const float* x, __nv_bfloat16* y, const __grid_constant__ CUtensorMap map) {
-  ROAP_SHARED(barrier, std::uint64_t);
+// Two kernels, because code that follows an instruction that an architecture lacks is not compiled for it.
+
+__global__ void __launch_bounds__(128) wrappers_of_sm80_kernel(float* out, const float* x, __nv_bfloat16* y) {
   ROAP_SHARED_ALIGNED(tile, 128, float[1024]);
-  ptx::setmaxnreg_increase<240>();
   fragments(out, tile);
-  store_fragments(tile);
-  copies(dynamic_shared<float>(1024), x, &map, &barrier);
-  ptx::fence_proxy_async();
+  copies_of_threads(tile, x);
   ptx::named_barrier_arrive(1, 128);
   ptx::named_barrier_sync(1, 128);
-  warpgroup_products(out, tile);
   vectors(x, out, 3);
   vectors<__nv_bfloat16>(y, y, 3);
   out[0] += block_sum<128>(x[0]) + block_max<128>(x[1]) + block_min<128>(x[2]);
   out[1] += warp_sum(x[0]) + warp_max(x[1]) + warp_min(x[2]) + group_sum<8>(x[3]) + group_max<4>(x[4]);
   out[2] += unpack_bf16(pack_bf16(x[0], x[1])).y;
+}
+
+__global__ void __launch_bounds__(128, 1)
+    wrappers_of_sm90_kernel(float* out, const float* x, const __grid_constant__ CUtensorMap map) {
+  ROAP_SHARED(barrier, std::uint64_t);
+  ROAP_SHARED_ALIGNED(tile, 128, float[1024]);
+  ptx::setmaxnreg_increase<240>();
+  store_fragments(tile);
+  bulk_copies(dynamic_shared<float>(1024), x, &map, &barrier);
+  ptx::fence_proxy_async();
+  warpgroup_products(out, tile);
   if (ptx::cluster_rank() + 1 < ptx::cluster_size()) *ptx::map_shared(&tile[0], ptx::cluster_rank() + 1) = 1.0f;
   ptx::cluster_sync();
   ptx::setmaxnreg_decrease<24>();
@@ -124,8 +134,9 @@ __global__ void __launch_bounds__(128, 1)
 
 void every_wrapper(float* out, const float* x, __nv_bfloat16* y, cudaStream_t stream) {
   const CUtensorMap map = tensor_map_2d(y, {.rows = 64, .columns = 64, .row_stride = 64}, {.rows = 8, .columns = 64});
-  launch("every_wrapper", {.grid = 2, .block = 128, .shared_bytes = 65536, .cluster = 2}, stream, every_wrapper_kernel,
-         out, x, y, map);
+  launch("wrappers_of_sm80", {.grid = 1, .block = 128}, stream, wrappers_of_sm80_kernel, out, x, y);
+  launch("wrappers_of_sm90", {.grid = 2, .block = 128, .shared_bytes = 65536, .cluster = 2}, stream,
+         wrappers_of_sm90_kernel, out, x, map);
 }
 
 }  // namespace roap::cuda

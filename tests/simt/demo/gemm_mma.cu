@@ -83,8 +83,6 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-unsigned tiles(int size, int tile) { return static_cast<unsigned>((size + tile - 1) / tile); }
-
 }  // namespace
 
 void demo_gemm_mma(int m, int n, int k, const __nv_bfloat16* a, const __nv_bfloat16* b, float* c, cudaStream_t stream) {

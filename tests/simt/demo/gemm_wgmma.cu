@@ -106,8 +106,6 @@ __global__ void __launch_bounds__(kThreads, 1)
   ptx::cluster_sync();  // the other block may still write to this one's stages and barriers
 }
 
-unsigned tiles(int size, int tile) { return static_cast<unsigned>((size + tile - 1) / tile); }
-
 }  // namespace
 
 void demo_gemm_wgmma(int m, int n, int k, const __nv_bfloat16* a, const __nv_bfloat16* b, float* c,

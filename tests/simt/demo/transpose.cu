@@ -30,13 +30,11 @@ __global__ void __launch_bounds__(kTile* kRowsAtOnce) transpose_kernel(int rows,
   }
 }
 
-unsigned tiles(int size) { return static_cast<unsigned>((size + kTile - 1) / kTile); }
-
 }  // namespace
 
 template <class T>
 void demo_transpose(int rows, int columns, const T* x, T* y, cudaStream_t stream) {
-  launch("demo_transpose", {.grid = {tiles(columns), tiles(rows)}, .block = {kTile, kRowsAtOnce}}, stream,
+  launch("demo_transpose", {.grid = {tiles(columns, kTile), tiles(rows, kTile)}, .block = {kTile, kRowsAtOnce}}, stream,
          transpose_kernel<T>, rows, columns, x, y);
 }
 

@@ -38,13 +38,22 @@ class DeviceArray {
   std::size_t size_;
 };
 
+/// Numbers that bf16 and tf32 hold exactly and whose products add up exactly in f32, so that sums are equal in any
+/// order.
+template <class T>
+std::vector<T> exact_numbers(int count, int first) {
+  std::vector<T> x(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) x[i] = static_cast<float>(((first + i) * 37 + 11) % 61 - 30) / 8.0f;
+  return x;
+}
+
 /// Every test begins without failures of earlier ones.
 class SimtTest : public testing::Test {
  protected:
   SimtTest() { reset(); }
   ~SimtTest() override {
     reset();
-    set_seed(1);
+    set_seed(0);
   }
 
   /// Runs one block of `threads` threads of the kernel.
@@ -74,6 +83,5 @@ class SimtTest : public testing::Test {
 
 /// The line on which it is used, as reports show it.
 inline std::string line_of(const char* file, int line) { return std::string(file) + ":" + std::to_string(line); }
-#define ROAP_THIS_LINE roap::simt::line_of(__FILE__, __LINE__)
 
 }  // namespace roap::simt
