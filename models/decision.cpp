@@ -134,6 +134,11 @@ DecidedFormula decide(const FormulaSet& formulas, const std::vector<std::size_t>
   return decided;
 }
 
+/// With symbols fitted to all tasks, fewer pairs tell as much; fitting them costs more than everything else here.
+constexpr int kFittedPairs = 512;
+
+int fitted_count(int pairs) { return (std::min(pairs, kFittedPairs) + 1) / 2; }
+
 /// Decides all tasks on given pairs.
 class Decider {
  public:
@@ -144,7 +149,7 @@ class Decider {
         candidates_(static_cast<std::size_t>(options.candidates)),
         group_(static_cast<int>(std::clamp<std::size_t>(kScreenedErrors / formulas.formulas().size(), 1,
                                                         static_cast<std::size_t>(tasks_)))),
-        screening_(formulas, group_, std::min(options.screening, (options.pairs + 1) / 2), device) {}
+        screening_(formulas, group_, std::min(options.screening, fitted_count(options.pairs)), device) {}
 
   std::vector<DecidedFormula> decide_all(const Pairs& pairs) {
     std::vector<std::optional<DecidedFormula>> decided(static_cast<std::size_t>(tasks_));
@@ -173,10 +178,22 @@ class Decider {
   Screening screening_;
 };
 
-/// The half of the pairs that the formulas explain best, with the symbols under which they do.
-Pairs fitted_pairs(const Pairs& pairs, const std::vector<DecidedFormula>& decided, std::span<const float> sigma) {
+/// The first pairs' y and symbols.
+Pairs first_pairs(const Pairs& pairs, int count, std::size_t variables) {
+  Pairs first{count, {}, {}};
+  for (auto row = pairs.y.begin(); row != pairs.y.end(); row += pairs.count) {
+    first.y.insert(first.y.end(), row, row + count);
+  }
+  first.symbols.assign(pairs.symbols.begin(), pairs.symbols.begin() + static_cast<std::ptrdiff_t>(
+                                                                          static_cast<std::size_t>(count) * variables));
+  return first;
+}
+
+/// Of the first pairs the half that the formulas explain best, with the symbols under which they do.
+Pairs fitted_pairs(const Pairs& all, const std::vector<DecidedFormula>& decided, std::span<const float> sigma) {
+  const std::size_t variables = all.symbols.size() / static_cast<std::size_t>(all.count);
+  const Pairs pairs = first_pairs(all, std::min(all.count, kFittedPairs), variables);
   const auto count = static_cast<std::size_t>(pairs.count);
-  const std::size_t variables = pairs.symbols.size() / count;
   std::vector<programs::Expression> formulas;
   for (const DecidedFormula& formula : decided) formulas.push_back(formula.expression);
   const std::vector<double> start(pairs.symbols.begin(), pairs.symbols.end());
@@ -184,7 +201,7 @@ Pairs fitted_pairs(const Pairs& pairs, const std::vector<DecidedFormula>& decide
   std::vector<std::size_t> order(count);
   std::iota(order.begin(), order.end(), 0);
   std::ranges::stable_sort(order, {}, [&](std::size_t b) { return fit.objective[b]; });
-  order.resize((count + 1) / 2);
+  order.resize(static_cast<std::size_t>(fitted_count(all.count)));
   Pairs fitted{static_cast<int>(order.size()), {}, {}, std::vector<double>(order.size() * variables)};
   for (std::size_t t = 0; t < sigma.size(); ++t) {
     for (const std::size_t b : order) fitted.y.push_back(pairs.y[t * count + b]);

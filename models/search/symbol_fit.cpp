@@ -102,13 +102,15 @@ class PairFit {
   /// Improves `point` [V] in place and returns the objective there.
   double run(double* point) {
     for (const double floor : kFloors) {
-      for (int step = 0; step < kSteps; ++step) improve(point, floor);
+      for (int step = 0; step < kSteps && improve(point, floor); ++step) {
+      }
     }
     return objective(point, kFloors.back());
   }
 
  private:
-  void improve(double* point, double floor) {
+  /// Returns whether it found anything better.
+  bool improve(double* point, double floor) {
     Normal normal;
     for (std::size_t t = 0; t < formulas_.size(); ++t) {
       const Dual r = residual(t, point);
@@ -123,10 +125,11 @@ class PairFit {
       for (int j = 0; j < symbols_; ++j) next[j] = point[j] + step[j];
       if (objective(next.data(), floor) < before) {
         std::copy_n(next.begin(), symbols_, point);
-        return;
+        return true;
       }
       for (double& x : step) x /= 2;
     }
+    return false;
   }
 
   double objective(const double* point, double floor) {
