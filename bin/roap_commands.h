@@ -45,7 +45,7 @@ struct LoadedRun {
 };
 /// Empty overrides leave the run's own data.source and device.name.
 LoadedRun load_run(const std::string& path, const std::string& data_override = "",
-                   const std::string& device_override = "");
+                   const std::string& device_override = "", io::TaskSet task_set = io::TaskSet::own);
 
 /// The grounder's numbers for image files (PNG or JPEG), in order; DataError for a file that is none or of another
 /// size.

@@ -18,7 +18,7 @@ void ConfigOptions::add_to(CLI::App& command) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command.add_option("--data", data, "digits or cifar10:DIR (data.source)");
-  command.add_option("--method", method, "roap, marginal, free, softmax or tree (train.method)");
+  command.add_option("--method", method, "roap, marginal, hybrid, free, softmax or tree (train.method)");
   command.add_option("--device", device, "auto, cpu, cuda or cuda:N (device.name)");
   command.add_option("--seed", seed, "of weights, pairs and noise (train.seed)");
 }
@@ -55,7 +55,8 @@ DeviceKind prepare_device(const io::Config& config) {
   return kind;
 }
 
-LoadedRun load_run(const std::string& path, const std::string& data_override, const std::string& device_override) {
+LoadedRun load_run(const std::string& path, const std::string& data_override, const std::string& device_override,
+                   io::TaskSet task_set) {
   io::RunFolder folder = io::RunFolder::open(path, io::RunFolder::Access::read);
   io::Config config = folder.read_config();
   const std::string config_hash = io::config_sha256(config);
@@ -63,9 +64,12 @@ LoadedRun load_run(const std::string& path, const std::string& data_override, co
     config.device.name = device_override;
     if (device_override == "cpu") config.device.precision = "f32";
   }
+  if (task_set == io::TaskSet::unseen && config.train.method == "free") {
+    throw UsageError("method free has logits for the tasks it trained on only: nothing can be said about unseen ones");
+  }
   const DeviceKind device = prepare_device(config);
   const io::Checkpoint checkpoint = io::load_newest_intact(folder.path(), warn, config_hash);
-  io::Experiment experiment = io::load_experiment(config, data_override);
+  io::Experiment experiment = io::load_experiment(config, data_override, task_set);
   auto model = std::make_unique<Model>(config, problem_shape(*experiment.benchmark.train), device);
   io::restore_model(checkpoint, *model, false);
   return {std::move(folder),

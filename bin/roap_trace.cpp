@@ -91,6 +91,7 @@ void add_step_tensors(TraceFile& file, Trainer& trainer, Executor& executor) {
   file.add("length", trainer, executor, t.length);
   file.add("evidence", trainer, executor, t.evidence);
   file.add("loss", trainer, executor, t.loss);
+  file.add("program_loss", trainer, executor, t.program_loss);
 }
 
 /// Which pair won each maximum over the set: where two are equal up to rounding, a gradient depends on the choice.

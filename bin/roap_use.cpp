@@ -10,12 +10,14 @@ struct UseArguments {
   std::string run, data, device;
   std::vector<std::string> images;
   int task = 0;
+  bool unseen = false;
   std::size_t rows = 1000000;
   bool json = false;
 };
 
 int evaluate_run(const UseArguments& arguments) {
-  LoadedRun run = load_run(arguments.run, arguments.data, arguments.device);
+  LoadedRun run = load_run(arguments.run, arguments.data, arguments.device,
+                           arguments.unseen ? io::TaskSet::unseen : io::TaskSet::own);
   const Evaluation evaluation = evaluate(*run.model, run.experiment.benchmark, run.experiment.pool);
   if (arguments.json) {
     fmt::print("{}\n", result_json(evaluation, run.state, run.seconds, run.folder.path().string()).dump());
@@ -87,8 +89,10 @@ void add_use_commands(CLI::App& app, int& exit_code) {
     command->callback([=, &exit_code] { exit_code = function(*arguments); });
     return command;
   };
-  add("eval", "All metrics of a run on the test images", "roap eval runs/first --json", evaluate_run)
-      ->add_option("--data", arguments->data, "other images than the run's: digits or cifar10:DIR");
+  CLI::App* eval_command =
+      add("eval", "All metrics of a run on the test images", "roap eval runs/first --json", evaluate_run);
+  eval_command->add_option("--data", arguments->data, "other images than the run's: digits or cifar10:DIR");
+  eval_command->add_flag("--unseen", arguments->unseen, "on tasks of the pool that the run has not trained on");
   add("programs", "Learned formulas, the hidden ones beside them, proved equal or with a counter-example",
       "roap programs runs/first", print_programs)
       ->add_option("--rows", arguments->rows, "at most that many tasks");

@@ -103,10 +103,11 @@ const std::vector<ConfigKey>& table() {
       {ROAP_KEY(model.depth), NumberRange{1, 8}, "Depth of the tree sketch; the straight-line sketch ignores it."},
 
       {ROAP_KEY(train.method),
-       Choices{{"roap", "marginal", "free", "softmax", "tree"}, {"hybrid", "mlp-disjoint", "mlp-onehot"}},
+       Choices{{"roap", "marginal", "hybrid", "free", "softmax", "tree"}, {"mlp-disjoint", "mlp-onehot"}},
        "roap: programs come from the synthesizer and are sampled; marginal: all formulas of [search] are weighed by "
        "how "
-       "well they explain y; free: each task has its own free logits; softmax: no Gumbel noise; tree: the tree "
+       "well they explain y; hybrid: the grounder learns as with marginal, and a synthesizer learns on its symbols; "
+       "free: each task has its own free logits; softmax: no Gumbel noise; tree: the tree "
        "sketch."},
       {ROAP_KEY(train.seed), NumberRange{0, kMaxSeed},
        "Initial weights, noise and sample order; same seed, same bits."},
@@ -165,7 +166,8 @@ const std::vector<ConfigKey>& table() {
       {ROAP_KEY(train.runs), NumberRange{1, 1000}, "Independent runs with successive seeds; the best one is reported."},
 
       {ROAP_KEY(search.max_operators), NumberRange{0, 6},
-       "Formulas that method marginal and train.regauge weigh: all with at most so many operators. Independent of "
+       "Formulas that methods marginal and hybrid and train.regauge weigh: all with at most so many operators. "
+       "Independent of "
        "tasks.max_operators, which training does not know; cost grows about eightfold with each."},
       {ROAP_KEY(search.penalty), NumberRange{0, 100},
        "How much less likely a formula is for each operator: its prior is exp(-penalty * operators)."},

@@ -6,6 +6,7 @@ namespace roap {
 
 MethodParts method_parts(const Config& config) {
   if (config.train.method == "marginal") return {.posterior = true};
+  if (config.train.method == "hybrid") return {.posterior = true, .programs = true};
   return {.programs = true};
 }
 

@@ -89,14 +89,22 @@ TestPairs draw_test_pairs(Model& model, const Benchmark& benchmark, const Evalua
   return pairs;
 }
 
+/// The paper's criterion: equal to y on all pairs, on gold symbols.
+bool solves(const programs::Expression& program, const TestPairs& pairs, std::span<const float> y,
+            std::size_t variables) {
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const double difference =
+        std::abs(program.evaluate(std::span(pairs.gold).subspan(i * variables, variables)) - y[i]);
+    if (!(difference <= 1e-5 * std::max(1.0, std::abs(static_cast<double>(y[i]))))) return false;
+  }
+  return true;
+}
+
 void judge_on_pairs(TaskResult& result, const TestPairs& pairs, std::span<const float> y, double sigma,
                     std::size_t variables) {
-  result.solved = true;
+  result.solved = solves(result.program, pairs, y, variables);
   std::vector<double> symbols(variables);
   for (std::size_t i = 0; i < y.size(); ++i) {
-    const auto gold = std::span(pairs.gold).subspan(i * variables, variables);
-    const double difference = std::abs(result.program.evaluate(gold) - y[i]);
-    if (!(difference <= 1e-5 * std::max(1.0, std::abs(static_cast<double>(y[i]))))) result.solved = false;
     for (std::size_t j = 0; j < variables; ++j) symbols[j] = pairs.symbols[i * variables + j];
     const double error = result.program.evaluate(symbols) - y[i];
     result.test_loss += error * error / static_cast<double>(y.size());
@@ -108,6 +116,17 @@ struct Program {
   programs::Expression expression;
   std::vector<std::string> ties{};
 };
+
+/// Every task's program by the argmax of its logits.
+std::vector<Program> synthesised_programs(Model& model, const TestPairs& test, const EvaluationOptions& options) {
+  std::vector<Program> programs;
+  const std::vector<float> logits = decide_logits(model, options.pairs, test.y, test.symbols);
+  const std::size_t count = static_cast<std::size_t>(model.sketch().logit_count());
+  for (std::size_t begin = 0; begin < logits.size(); begin += count) {
+    programs.push_back({model.sketch().decode(std::span(logits).subspan(begin, count))});
+  }
+  return programs;
+}
 
 /// Every task's program by the model's method.
 std::vector<Program> decide_programs(Model& model, const PairSource& training, const TestPairs& test,
@@ -122,12 +141,7 @@ std::vector<Program> decide_programs(Model& model, const PairSource& training, c
     }
     return programs;
   }
-  const std::vector<float> logits = decide_logits(model, options.pairs, test.y, test.symbols);
-  const std::size_t count = static_cast<std::size_t>(model.sketch().logit_count());
-  for (std::size_t begin = 0; begin < logits.size(); begin += count) {
-    programs.push_back({model.sketch().decode(std::span(logits).subspan(begin, count))});
-  }
-  return programs;
+  return synthesised_programs(model, test, options);
 }
 
 }  // namespace
@@ -168,6 +182,15 @@ Evaluation evaluate(Model& model, const Benchmark& benchmark, const search::Form
 
   const std::size_t tasks = gold.tasks().size();
   const std::size_t set = static_cast<std::size_t>(options.pairs);
+  const auto variables = static_cast<std::size_t>(gold.symbols());
+  if (const MethodParts parts = method_parts(model.config()); parts.posterior && parts.programs) {
+    const std::vector<Program> synthesised = synthesised_programs(model, pairs, options);
+    evaluation.synthesised_solved = 0;
+    for (std::size_t t = 0; t < tasks; ++t) {
+      const auto y = std::span(pairs.y).subspan(t * set, set);
+      *evaluation.synthesised_solved += solves(synthesised[t].expression, pairs, y, variables) ? 1 : 0;
+    }
+  }
   std::vector<std::unique_ptr<TaskResult>> results(tasks);
   parallel_for(static_cast<std::int64_t>(tasks), [&](std::int64_t i) {
     const std::size_t t = static_cast<std::size_t>(i);
@@ -176,8 +199,7 @@ Evaluation evaluate(Model& model, const Benchmark& benchmark, const search::Form
     result.gold = task.formula.text();
     result.gold_operators = task.operators;
     result.ties = programs[t].ties;
-    judge_on_pairs(result, pairs, std::span(pairs.y).subspan(t * set, set), benchmark.test->sigma()[t],
-                   static_cast<std::size_t>(gold.symbols()));
+    judge_on_pairs(result, pairs, std::span(pairs.y).subspan(t * set, set), benchmark.test->sigma()[t], variables);
     if (options.verdicts) result.verdict = programs::prove_equal(result.program, task.formula);
     results[t] = std::make_unique<TaskResult>(std::move(result));
   });

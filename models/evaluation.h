@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,8 @@ struct Evaluation {
   double test_loss = 0, test_loss_normalised = 0;  ///< means over tasks
   double program_length = 0;                       ///< mean operators of the discrete programs, dead lines dropped
   double formula_length = 0;                       ///< mean operators of the simplified formulas
+  /// Method hybrid: tasks that the synthesizer's own programs solve.
+  std::optional<int> synthesised_solved;
   std::vector<TaskResult> tasks;
 
   /// Of the training images.

@@ -87,40 +87,45 @@ void Trainer::build() {
                                        static_cast<int>(config.model.grounder_width)};
   const Grounder grounder = build_grounder(graph_, grounder_config, t_.pixels, true);
   t_.symbols = reshape(graph_, "symbols", grounder.symbols, {pairs, problem.symbols});
-  if (method_parts(config).posterior) {
-    append_posterior();
-  } else {
-    append_programs();
-  }
+  const MethodParts parts = method_parts(config);
+  if (parts.posterior) append_posterior();
+  if (parts.programs)
+    append_programs(parts.posterior ? stop_gradient(graph_, "symbols.fixed", t_.symbols) : t_.symbols);
   for (const TensorId tensor : {t_.symbols, t_.loss, t_.error}) graph_.keep(tensor);
 
   t_.loss_gradient = graph_.input("grad.loss", f32({1}));
-  append_backward(graph_, {{t_.loss, t_.loss_gradient}});
+  std::vector<std::pair<TensorId, TensorId>> losses{{t_.loss, t_.loss_gradient}};
+  if (t_.program_loss.present()) {
+    t_.program_loss_gradient = graph_.input("grad.program_loss", f32({1}));
+    losses.emplace_back(graph_.keep(t_.program_loss), t_.program_loss_gradient);
+  }
+  append_backward(graph_, losses);
   append_update(grounder.updates);
   for (int i = 0; options_.keep_everything && i < static_cast<int>(graph_.tensors().size()); ++i) graph_.keep({i});
 }
 
-void Trainer::append_programs() {
+void Trainer::append_programs(TensorId symbols) {
   const Config::Train& train = model_.config().train;
   t_.sharpness = graph_.input("sharpness", f32({1}));
   t_.gumbel_key = graph_.input("gumbel_key", u32({4}));
   t_.explore = graph_.input("explore", f32({1}));
   t_.lambda = graph_.input("lambda", f32({1}));
   t_.loss_floor = graph_.input("loss_floor", f32({1}));
-  t_.logits = model_.logits(graph_, t_.y, t_.symbols);
+  t_.logits = model_.logits(graph_, t_.y, symbols);
   const bool noise = train.method != "softmax";
   const std::vector<int> groups = model_.sketch().group_sizes();
   TensorId logits = t_.logits;
   if (train.explore > 0) logits = mix_uniform(graph_, "explore", logits, t_.explore, {groups});
   if (train.samples > 1) logits = repeat_rows(graph_, "samples", logits, train.samples);
   t_.z = gumbel_softmax(graph_, "z", logits, t_.sharpness, t_.gumbel_key, {groups, noise, train.straight_through});
-  t_.yhat = model_.sketch().execute(graph_, "yhat", t_.z, t_.symbols);
+  t_.yhat = model_.sketch().execute(graph_, "yhat", t_.z, symbols);
   t_.length = model_.sketch().length(graph_, "length", t_.z);
   const TaskLossKind kind = train.loss == "profiled" ? TaskLossKind::profiled : TaskLossKind::gaussian;
-  const TaskLoss loss = task_loss(graph_, "loss", t_.yhat, t_.y, t_.sigma, t_.length, t_.lambda,
-                                  kind == TaskLossKind::profiled ? t_.loss_floor : TensorId{}, {kind, train.samples});
+  const TaskLoss loss =
+      task_loss(graph_, t_.loss.present() ? "program_loss" : "loss", t_.yhat, t_.y, t_.sigma, t_.length, t_.lambda,
+                kind == TaskLossKind::profiled ? t_.loss_floor : TensorId{}, {kind, train.samples});
   t_.error = loss.error;
-  t_.loss = loss.loss;
+  (t_.loss.present() ? t_.program_loss : t_.loss) = loss.loss;
   for (const TensorId tensor : {t_.logits, t_.z, t_.yhat, t_.length}) graph_.keep(tensor);
 }
 
@@ -198,6 +203,7 @@ void Trainer::write_inputs(std::uint64_t step) {
   const std::array<float, 2> rates{static_cast<float>(now.grounder_rate), static_cast<float>(now.rate)};
   executor_->write(t_.rates, std::span<const float>(rates));
   scalar(t_.loss_gradient, 1.0);
+  scalar(t_.program_loss_gradient, 1.0);
 }
 
 StepReport Trainer::step() {

@@ -35,8 +35,9 @@ struct StepReport {
 };
 
 /// Runs training steps. Methods with programs: images -> symbols -> logits -> Gumbel-softmax -> soft execution -> loss,
-/// and back. Method marginal: images -> symbols -> exact posterior over all formulas -> loss, and back. Sees a
-/// PairSource only: gold symbols and formulas cannot be reached from here.
+/// and back. Method marginal: images -> symbols -> exact posterior over all formulas -> loss, and back. Method hybrid:
+/// the grounder as with marginal, and programs on its symbols, whose loss does not reach it. Sees a PairSource only:
+/// gold symbols and formulas cannot be reached from here.
 class Trainer {
  public:
   struct Options {
@@ -75,7 +76,8 @@ class Trainer {
     TensorId images, pair_key, augmentation_key, pixels, y, sigma, sharpness, gumbel_key, explore, lambda, loss_floor,
         rates;
     TensorId temperature, search_floor;
-    TensorId symbols, logits, z, yhat, length, loss, loss_gradient, error, evidence, guard;
+    TensorId symbols, logits, z, yhat, length, loss, program_loss, loss_gradient, program_loss_gradient, error,
+        evidence, guard;
   };
   [[nodiscard]] const Tensors& tensors() const { return t_; }
   /// Words of the Gumbel noise at a step.
@@ -83,7 +85,7 @@ class Trainer {
 
  private:
   void build();
-  void append_programs();
+  void append_programs(TensorId symbols);
   void append_posterior();
   void append_update(const std::vector<struct BatchNormUpdate>& statistics);
   void write_inputs(std::uint64_t step);

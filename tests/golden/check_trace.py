@@ -106,10 +106,14 @@ def recompute(trace, dtype, memory_format=torch.contiguous_format, reverse=False
     sketch = trace.sketch()
 
     symbols = ground(trace, weights, images, memory_format)
-    if trace.setting("train.method") == "marginal":
-        outputs = posterior(trace, symbols, y, sigma)
+    method = trace.setting("train.method")
+    outputs = {"symbols": symbols[order]}
+    if method in ("marginal", "hybrid"):
+        outputs |= posterior(trace, symbols, y, sigma)
         outputs["loss"].backward()
-        return finish(outputs | {"symbols": symbols[order]}, weights)
+        symbols = symbols.detach()
+    if method == "marginal":
+        return finish(outputs, weights)
     winners = {n: order.argsort()[w.long()] for n, w in trace.group("winner.").items()}
     synthesised = synthesise(trace, weights, y, symbols, sum(sketch.groups), winners or None)
     logits = synthesised
@@ -124,8 +128,8 @@ def recompute(trace, dtype, memory_format=torch.contiguous_format, reverse=False
     floor = trace.number("loss_floor")
     loss = reference.task_loss(trace.setting("train.loss"), yhat, y, sigma, length, trace.number("lambda"), floor)
     loss.backward()
-    outputs = {"symbols": symbols[order], "logits": synthesised, "z": z, "yhat": yhat[:, order], "length": length,
-               "loss": loss.view(1)}
+    outputs |= {"logits": synthesised, "z": z, "yhat": yhat[:, order], "length": length,
+                "program_loss" if method == "hybrid" else "loss": loss.view(1)}
     return finish(outputs, weights)
 
 

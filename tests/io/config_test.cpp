@@ -122,9 +122,10 @@ TEST(Config, BadValuesGetLineAndLimits) {
 }
 
 TEST(Config, LaterValuesAreSaidToBeLater) {
-  for (const std::string method : {"hybrid", "mlp-disjoint", "mlp-onehot"}) {
-    expect_contains(setting_refusal("train.method=" + method),
-                    "\"" + method + "\" is not available in this version; allowed: roap, marginal, free, softmax, tree");
+  for (const std::string method : {"mlp-disjoint", "mlp-onehot"}) {
+    expect_contains(
+        setting_refusal("train.method=" + method),
+        "\"" + method + "\" is not available in this version; allowed: roap, marginal, hybrid, free, softmax, tree");
   }
   expect_contains(setting_refusal("device.precision=bf16"), "not available in this version");
   expect_contains(setting_refusal("data.source=table:a.csv"), "not available in this version");

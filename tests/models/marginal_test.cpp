@@ -172,18 +172,69 @@ TEST(Marginal, HasNoSynthesizer) {
     EXPECT_TRUE(info.name.starts_with("grounder.")) << info.name;
 }
 
-TEST(Marginal, SameBitsForOneAndTwoThreads) {
+std::vector<float> train_few_steps(const Config& config, int threads = 0) {
   const search::FormulaPool pool = search::FormulaPool::enumerate(3, 2);
-  const Benchmark benchmark = small_benchmark(pool, 9);
-  const auto weights = [&](int threads) {
-    set_threads(threads);
-    Model model(marginal_config(9), problem_shape(*benchmark.train));
-    Trainer trainer(model, *benchmark.train);
-    for (int step = 0; step < 12; ++step) trainer.step();
-    set_threads(0);
-    return model.store().read(model.store().all(Arena::weights));
-  };
-  EXPECT_EQ(weights(1), weights(2));
+  const Benchmark benchmark = small_benchmark(pool, static_cast<int>(config.tasks.count));
+  set_threads(threads);
+  Model model(config, problem_shape(*benchmark.train));
+  Trainer trainer(model, *benchmark.train);
+  for (int step = 0; step < 12; ++step) trainer.step();
+  set_threads(0);
+  return model.store().read(model.store().all(Arena::weights));
+}
+
+TEST(Marginal, SameBitsForOneAndTwoThreads) {
+  for (const char* method : {"marginal", "hybrid"}) {
+    Config config = marginal_config(9);
+    config.train.method = method;
+    EXPECT_EQ(train_few_steps(config, 1), train_few_steps(config, 2)) << method;
+  }
+}
+
+TEST(Hybrid, TheGrounderLearnsFromThePosteriorAlone) {
+  Config config = marginal_config(7);
+  config.train.clip = 0;  // a bound on the whole gradient would join the two
+  const std::vector<float> marginal = train_few_steps(config);
+  config.train.method = "hybrid";
+  const std::vector<float> hybrid = train_few_steps(config);
+  ASSERT_GT(hybrid.size(), marginal.size());
+  EXPECT_TRUE(std::equal(marginal.begin(), marginal.end(), hybrid.begin())) << "the grounder comes first";
+}
+
+TEST(Hybrid, ReportsFormulasAndWhatTheSynthesizerSolves) {
+  const search::FormulaPool pool = search::FormulaPool::enumerate(3, 1);
+  const Benchmark benchmark = small_benchmark(pool, 4);
+  Config config = marginal_config(4);
+  config.train.method = "hybrid";
+  config.train.steps = 30;
+  Model model(config, problem_shape(*benchmark.train));
+  Trainer trainer(model, *benchmark.train);
+  const StepReport report = trainer.step();
+  EXPECT_GT(report.mean_length, 0);
+  const Evaluation evaluation = evaluate(model, benchmark, pool);
+  ASSERT_TRUE(evaluation.synthesised_solved.has_value());
+  EXPECT_LE(*evaluation.synthesised_solved, 4);
+  Model marginal(marginal_config(4), problem_shape(*benchmark.train));
+  EXPECT_FALSE(evaluate(marginal, benchmark, pool).synthesised_solved);
+}
+
+TEST(Roap, CanBeReGaugedToo) {
+  Config config = marginal_config(7);
+  config.train.method = "roap";
+  const std::vector<float> regauged = train_few_steps(config);
+  config.train.regauge = 0;
+  const std::vector<float> plain = train_few_steps(config);
+  ASSERT_EQ(regauged.size(), plain.size());
+  for (const float w : regauged) ASSERT_TRUE(std::isfinite(w));
+}
+
+TEST(Benchmark, UnseenTasksAreOthers) {
+  const search::FormulaPool pool = search::FormulaPool::enumerate(3, 2);
+  const Benchmark seen = small_benchmark(pool, 40);
+  const Benchmark unseen = small_benchmark(pool, 40, 40);
+  for (const Gold::Task& a : seen.gold->tasks()) {
+    for (const Gold::Task& b : unseen.gold->tasks()) EXPECT_NE(a.formula.text(), b.formula.text());
+  }
 }
 
 TEST(Marginal, ANonFiniteStepIsSkipped) {
