@@ -17,6 +17,7 @@ void add_train_commands(CLI::App& app, int& exit_code);   // train, resume
 void add_use_commands(CLI::App& app, int& exit_code);     // eval, programs, predict
 void add_search_commands(CLI::App& app, int& exit_code);  // search, solve
 void add_trace_command(CLI::App& app, int& exit_code);    // trace
+void add_profile_command(CLI::App& app, int& exit_code);  // profile
 void add_info_commands(CLI::App& app, int& exit_code);    // tasks, graph, config, doctor
 
 /// The options that make a config: a preset or file, then --set and the short forms, in this order.

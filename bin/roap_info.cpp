@@ -4,6 +4,7 @@
 
 #include "bin/roap_commands.h"
 #include "bin/roap_progress.h"
+#include "engine/cuda/cuda.h"
 #include "engine/device.h"
 #include "kernels/common/isa.h"
 #include "models/search/enumeration.h"
@@ -95,35 +96,65 @@ int config(const ConfigOptions& options, const std::string& key, bool json) {
   return 0;
 }
 
+/// First training step of the digits preset.
+struct SelfTest {
+  bool ok = false;
+  double loss = 0, seconds = 0;
+  std::string error;
+
+  [[nodiscard]] std::string text() const {
+    if (!error.empty()) return "FAILED: " + error;
+    return ok ? fmt::format("ok, loss {:.4f}, {:.2f} s", loss, seconds) : "FAILED: step not finite";
+  }
+};
+
+SelfTest self_test(DeviceKind device) {
+  SelfTest test;
+  const double started = monotonic_seconds();
+  try {
+    if (device == DeviceKind::cuda) use_cuda(0);
+    const io::Config config = io::load_config("digits");
+    const io::Experiment experiment = io::load_experiment(config);
+    Model model(config, problem_shape(*experiment.benchmark.train), device);
+    Trainer trainer(model, *experiment.benchmark.train);
+    const StepReport report = trainer.step();
+    test.ok = !report.skipped && std::isfinite(report.loss);
+    test.loss = report.loss;
+  } catch (const Error& error) {
+    test.error = error.what();
+  }
+  test.seconds = monotonic_seconds() - started;
+  return test;
+}
+
 int doctor(bool json) {
   const int threads = set_threads(0);
-  io::Config config = io::load_config("digits");
-  const double started = monotonic_seconds();
-  const io::Experiment experiment = io::load_experiment(config);
-  Model model(config, problem_shape(*experiment.benchmark.train));
-  Trainer trainer(model, *experiment.benchmark.train);
-  const StepReport report = trainer.step();
-  const bool ok = !report.skipped && std::isfinite(report.loss);
-  const double seconds = monotonic_seconds() - started;
-  const std::string self_test =
-      ok ? fmt::format("ok, loss {:.4f}, {:.2f} s", report.loss, seconds) : "FAILED: step not finite";
+  const CudaStatus cuda = cuda_status();
+  const SelfTest on_cpu = self_test(DeviceKind::cpu);
+  const SelfTest on_cuda = cuda.devices.empty() ? SelfTest{} : self_test(DeviceKind::cuda);
+  const bool ok = on_cpu.ok && (cuda.devices.empty() || on_cuda.ok);
   const nlohmann::ordered_json environment = io::describe_environment(kVersion, threads);
   if (json) {
-    fmt::print("{}\n", nlohmann::ordered_json{{"version", kVersion},
-                                              {"vector_instructions", to_string(active_isa())},
-                                              {"threads", threads},
-                                              {"cuda", false},
-                                              {"self_test_ok", ok},
-                                              {"environment", environment}}
-                           .dump());
-  } else {
-    fmt::print("roap {}\ndevice cpu: {} vector kernels, {} threads\ndevice cuda: not in this build\n", kVersion,
-               to_string(active_isa()), threads);
-    for (const auto& [key, value] : environment.items()) {
-      fmt::print("{}: {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
-    }
-    fmt::print("self-test (first training step of the digits preset): {}\n", self_test);
+    nlohmann::ordered_json object{{"version", kVersion},          {"vector_instructions", to_string(active_isa())},
+                                  {"threads", threads},           {"cuda", nlohmann::ordered_json::array()},
+                                  {"cuda_problem", cuda.problem}, {"self_test_ok", ok},
+                                  {"environment", environment}};
+    for (const CudaDevice& card : cuda.devices) object["cuda"].push_back(card.name);
+    fmt::print("{}\n", object.dump());
+    return ok ? 0 : static_cast<int>(ExitCode::device);
   }
+  fmt::print("roap {}\ndevice cpu: {} vector kernels, {} threads\n", kVersion, to_string(active_isa()), threads);
+  for (std::size_t i = 0; i < cuda.devices.size(); ++i) {
+    const CudaDevice& card = cuda.devices[i];
+    fmt::print("device cuda:{}: {}, compute capability {}.{}, {:.1f} GiB\n", i, card.name, card.major, card.minor,
+               static_cast<double>(card.total_bytes) / (1 << 30));
+  }
+  if (cuda.devices.empty()) fmt::print("device cuda: none: {}\n", cuda.problem);
+  for (const auto& [key, value] : environment.items()) {
+    fmt::print("{}: {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  fmt::print("self-test (first training step of the digits preset) on cpu: {}\n", on_cpu.text());
+  if (!cuda.devices.empty()) fmt::print("self-test on cuda: {}\n", on_cuda.text());
   return ok ? 0 : static_cast<int>(ExitCode::device);
 }
 

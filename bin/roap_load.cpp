@@ -49,8 +49,6 @@ DeviceKind prepare_device(const io::Config& config) {
         config.device.precision));
   }
   if (config.device.ranks != 1) throw UsageError("device.ranks: this version trains on one device; set it to 1");
-  if (config.train.runs != 1)
-    throw UsageError("train.runs: this version trains one run at a time; start roap train once per seed");
   set_threads(static_cast<int>(config.device.threads));
   return kind;
 }

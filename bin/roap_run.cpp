@@ -99,14 +99,28 @@ int TrainingRun::run(const TrainingOptions& options) {
 bool TrainingRun::train() {
   const std::size_t lag = model_.store().device() == DeviceKind::cuda ? Trainer::kMostInFlight - 1 : 0;
   while (trainer_.state().step < trainer_.total_steps() && interrupted_by == 0) {
+    if (trainer_.at_run_end()) end_run();
     trainer_.submit();
     // What looks at weights needs all steps done; between such moments a device may stay one step ahead of its reports.
     const std::uint64_t step = trainer_.state().step;
-    const bool stop = due(step, config_.log.eval_every_steps) || due(step, config_.checkpoint.every_steps);
+    const bool stop =
+        due(step, config_.log.eval_every_steps) || due(step, config_.checkpoint.every_steps) || trainer_.at_run_end();
     while (trainer_.in_flight() > (stop ? 0 : lag)) after_step(trainer_.collect());
   }
   while (trainer_.in_flight() > 0) after_step(trainer_.collect());
-  return trainer_.state().step == trainer_.total_steps();
+  if (trainer_.at_run_end() && interrupted_by == 0) end_run();
+  return !trainer_.at_run_end() && trainer_.state().step == trainer_.total_steps();
+}
+
+void TrainingRun::end_run() {
+  const std::uint64_t run = trainer_.state().run;
+  const Trainer::RunEnd end = trainer_.end_run();
+  std::fill(solved_.begin(), solved_.end(), false);
+  std::string text = fmt::format("start {} of {}: training loss {:.4f}", run + 1, config_.train.runs, end.loss);
+  if (end.chosen)
+    text += fmt::format("; start {} has the least, {:.4f}, and goes on", end.best->run + 1, end.best->loss);
+  progress_->note(text);
+  saved_step_.reset();  // the same step has other weights now
 }
 
 void TrainingRun::after_step(const StepReport& report) {
@@ -164,6 +178,7 @@ void TrainingRun::log_step(const StepReport& report) {
                {"length", report.mean_length},
                {"sharpness", report.sharpness},
                {"lr", report.rate},
+               {"run", trainer_.state().run},
                {"skipped_steps", trainer_.state().skipped_steps}});
 }
 

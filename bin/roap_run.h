@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,7 @@ class TrainingRun {
 
  private:
   bool train();  ///< false when interrupted
+  void end_run();
   void after_step(const StepReport& report);
   void roll_back(const std::string& reason);
   void evaluate_and_log(bool final);
@@ -53,7 +55,7 @@ class TrainingRun {
   bool finished_before_ = false;  ///< a finished run was resumed
   double started_ = 0;
   int rollbacks_ = 0;
-  std::uint64_t saved_step_ = ~std::uint64_t{0};
+  std::optional<std::uint64_t> saved_step_;
 
  public:
   ~TrainingRun();

@@ -126,7 +126,11 @@ int trace(const TraceArguments& arguments) {
   const io::Experiment experiment = io::load_experiment(config);
   Model model(config, problem_shape(*experiment.benchmark.train), device);
   Trainer trainer(model, *experiment.benchmark.train, {.keep_everything = true});
-  for (std::uint64_t step = 0; step < arguments.step; ++step) trainer.step();
+  for (std::uint64_t step = 0; step < arguments.step; ++step) {
+    if (trainer.at_run_end()) trainer.end_run();
+    trainer.step();
+  }
+  if (trainer.at_run_end()) trainer.end_run();
 
   TraceFile file;
   file.add_store("param.", model.store(), Arena::weights);
@@ -153,7 +157,6 @@ int trace(const TraceArguments& arguments) {
   file.metadata("lr", fmt::format("{}", schedule.rate));
   file.metadata("grounder_lr", fmt::format("{}", schedule.grounder_rate));
   file.metadata("sharpness", fmt::format("{}", schedule.sharpness));
-  file.metadata("explore", fmt::format("{}", schedule.explore));
   file.metadata("lambda", fmt::format("{}", schedule.lambda));
   file.metadata("loss_floor", fmt::format("{}", schedule.loss_floor));
   if (method_parts(config).posterior) add_formulas(file, config, model.problem().symbols, schedule.temperature);

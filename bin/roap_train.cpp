@@ -30,7 +30,7 @@ std::vector<std::string> command_line(const CLI::App& command) {
 
 int train(const TrainArguments& arguments, const CLI::App& command) {
   const io::Config config = arguments.config.load();
-  total_steps(config);
+  all_steps(config);
   const DeviceKind device = prepare_device(config);
   io::Experiment experiment = io::load_experiment(config);
   io::RunFolder folder =
@@ -51,7 +51,7 @@ int resume(const std::string& run, const TrainingOptions& options) {
   const DeviceKind device = prepare_device(config);
   const io::Checkpoint checkpoint = io::load_newest_intact(folder.path(), warn, io::config_sha256(config));
   io::Experiment experiment = io::load_experiment(config);
-  fmt::print(stderr, "going on at step {} of {}\n", checkpoint.info.step, total_steps(config));
+  fmt::print(stderr, "going on at step {} of {}\n", checkpoint.info.step, all_steps(config));
   TrainingRun training(std::move(folder), config, std::move(experiment), device);
   training.resume(checkpoint);
   return training.run(options);

@@ -24,6 +24,7 @@ if(ROAP_CUDA)  # AUTO and ON
       set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
     endif()
     set(CMAKE_CUDA_STANDARD 20)
+    find_package(CUDAToolkit REQUIRED)
     if(CCACHE)
       set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
     endif()

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <vector>
 
+#include "engine/roofline.h"
+
 namespace roap {
 
 namespace {
@@ -58,6 +60,7 @@ class HostBackend : public Backend {
     std::fill_n(static_cast<std::byte*>(device), bytes, value);
   }
   void synchronize() override {}
+  Ceilings ceilings() override { return measure_cpu_ceilings(); }
   std::unique_ptr<Readback> readback(std::size_t bytes) override { return std::make_unique<HostReadback>(bytes); }
   std::unique_ptr<Timeline> timeline(std::size_t points) override { return std::make_unique<HostTimeline>(points); }
 

@@ -10,6 +10,13 @@
 
 namespace roap {
 
+/// What a device can do at most, per second.
+struct Ceilings {
+  double bytes = 0;      ///< memory traffic, reads and writes together
+  double f32_flop = 0;   ///< on vector units
+  double bf16_flop = 0;  ///< on tensor cores; 0 where there are none
+};
+
 /// Launches of a whole run, recorded once and replayed as one (a CUDA graph).
 class Recording {
  public:
@@ -69,6 +76,8 @@ class Backend {
   virtual void synchronize() = 0;
   /// The stream of a CUDA device, else null.
   [[nodiscard]] virtual CUstream_st* stream() const { return nullptr; }
+  /// CPU: measured by the call, in a second or two. CUDA: the card's peaks by its clocks.
+  virtual Ceilings ceilings() = 0;
   /// Bytes that can still be allocated; 0 where nobody knows.
   [[nodiscard]] virtual std::size_t free_bytes() const { return 0; }
 

@@ -46,7 +46,7 @@ std::vector<TensorId> Graph::apply(std::string name, std::shared_ptr<const Op> o
   const Specs outputs = node.op->infer(specs);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const TensorId output = activation(i == 0 ? node.name : fmt::format("{}.{}", node.name, i), outputs[i]);
-    tensors_.back().wants_gradient = wants_gradient && outputs[i].dtype == DType::f32;
+    tensors_.back().wants_gradient = wants_gradient && is_real(outputs[i].dtype);
     node.outputs.push_back(output);
     node.accumulate.push_back(false);
   }

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/tensor.h"
-#include "kernels/common/cuda_stream.h"
+#include "kernels/common/cuda_types.h"
 
 namespace roap {
 

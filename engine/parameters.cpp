@@ -18,11 +18,11 @@ std::uint64_t hash_name(const std::string& name) {
   return hash;
 }
 
-std::vector<float> initial_values(const ParameterInfo& info, std::uint64_t seed) {
+std::vector<float> initial_values(const ParameterInfo& info, std::uint64_t seed, std::uint64_t run) {
   const Initializer& init = info.initializer;
   std::vector<float> values(static_cast<std::size_t>(info.slot.shape.count()), static_cast<float>(init.a));
   if (init.kind == Initializer::Kind::constant) return values;
-  const RandomKey key = random_key(seed, RandomStream::initialization, 0);
+  const RandomKey key = random_key(seed, RandomStream::initialization, run);
   const std::uint64_t base = hash_name(info.name);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const Philox4 bits = philox(key, base + i);
@@ -77,9 +77,30 @@ void ParameterStore::allocate() {
 
 void ParameterStore::initialize(std::uint64_t seed) {
   allocate();
+  set_initial(seed, 0);
+}
+
+void ParameterStore::set_initial(std::uint64_t seed, std::uint64_t run) {
   for (const auto* list : {&weights_, &buffers_}) {
-    for (const ParameterInfo& info : *list) write(info.slot, initial_values(info, seed));
+    for (const ParameterInfo& info : *list) write(info.slot, initial_values(info, seed, run));
   }
+}
+
+void ParameterStore::restart(std::uint64_t seed, std::uint64_t run) {
+  const std::vector<float> zeros(static_cast<std::size_t>(weight_count_), 0.0F);
+  for (const Arena arena : {Arena::moment1, Arena::moment2}) write(all(arena), zeros);
+  set_initial(seed, run);
+}
+
+ParameterSnapshot ParameterStore::snapshot() const {
+  return {read(all(Arena::weights)), read(all(Arena::moment1)), read(all(Arena::moment2)), read(all(Arena::buffers))};
+}
+
+void ParameterStore::restore(const ParameterSnapshot& snapshot) {
+  write(all(Arena::weights), snapshot.weights);
+  write(all(Arena::moment1), snapshot.moment1);
+  write(all(Arena::moment2), snapshot.moment2);
+  write(all(Arena::buffers), snapshot.buffers);
 }
 
 Slot ParameterStore::slot(const std::string& name, Arena arena) const {

@@ -39,6 +39,11 @@ struct ParameterInfo {
   Initializer initializer;
 };
 
+/// Contents of the arenas that a run changes (not the gradients), on the host.
+struct ParameterSnapshot {
+  std::vector<float> weights, moment1, moment2, buffers;
+};
+
 /// Owns all state that lives longer than one step: weights, gradients, Adam moments and buffers (BatchNorm statistics),
 /// each in one flat array on the device, so that Adam is one launch and a checkpoint a list of slices. Declared while
 /// graphs are built; `allocate` ends the declarations.
@@ -52,6 +57,11 @@ class ParameterStore {
 
   /// Allocates the arenas (zero-filled) and sets every weight and buffer from `seed`.
   void initialize(std::uint64_t seed);
+  /// A fresh start in the same memory: other random weights for every `run`, moments zero, buffers as at first.
+  void restart(std::uint64_t seed, std::uint64_t run);
+  /// Copies of all that a run changes, and back. A snapshot of another model is a ShapeError.
+  [[nodiscard]] ParameterSnapshot snapshot() const;
+  void restore(const ParameterSnapshot& snapshot);
   void allocate();
 
   [[nodiscard]] const std::vector<ParameterInfo>& weights() const { return weights_; }
@@ -78,6 +88,8 @@ class ParameterStore {
  private:
   Slot declare_in(std::vector<ParameterInfo>& list, std::int64_t& count, Arena arena, const std::string& name,
                   Shape shape, Initializer initializer);
+  void set_initial(std::uint64_t seed, std::uint64_t run);
+
   DeviceKind device_;
   std::vector<ParameterInfo> weights_, buffers_;
   std::map<std::string, std::size_t> weight_index_, buffer_index_;

@@ -146,11 +146,6 @@ const std::vector<ConfigKey>& table() {
        "Share of the run after which the late factor holds (schedule step)."},
       {ROAP_KEY(train.sharpness_schedule), Choices{{"step", "geometric"}, {}},
        "Jump to the late factor at train.sharpness_from, or rise to it by a constant ratio over the whole run."},
-      {ROAP_KEY(train.explore), NumberRange{0, 0.99},
-       "Share of the uniform choice mixed into every choice while programs are sampled, so that no alternative dies "
-       "out "
-       "early; falls linearly to 0 at train.explore_until. 0 is the paper's."},
-      {ROAP_KEY(train.explore_until), NumberRange{0, 1, true}, "Share of the run after which nothing is mixed in."},
       {ROAP_KEY(train.straight_through),
        {},
        "Execute the discrete program and let gradients pass as if it were the soft one."},
@@ -163,7 +158,10 @@ const std::vector<ConfigKey>& table() {
        "After a step whose loss or gradient is not finite: skip it, go back to the last checkpoint, or stop."},
       {ROAP_KEY(train.max_skips), NumberRange{1, 1e6},
        "So many skipped steps in a row send the run back to its last checkpoint."},
-      {ROAP_KEY(train.runs), NumberRange{1, 1000}, "Independent runs with successive seeds; the best one is reported."},
+      {ROAP_KEY(train.runs), NumberRange{1, 1000},
+       "Independent starts, one after the other; the one with the least training loss is kept."},
+      {ROAP_KEY(train.screen_steps), NumberRange{0, kMaxSteps},
+       "Steps of each start before the best one is chosen and goes on; 0 trains every one to its end."},
 
       {ROAP_KEY(search.max_operators), NumberRange{0, 6},
        "Formulas that methods marginal and hybrid and train.regauge weigh: all with at most so many operators. "

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <deque>
+#include <limits>
+#include <utility>
 
 #include "io/config.h"
 
@@ -28,6 +31,13 @@ class TensorCopies {
   std::deque<std::vector<float>> floats_;
   std::deque<std::int64_t> integers_;
 };
+
+/// Tensors of state.safetensors that hold the best of the runs screened so far, whole arenas each.
+template <class Snapshot>
+auto best_arenas(Snapshot& best) {
+  return std::array{std::pair{"best.weights", &best.weights}, std::pair{"best.adam.m", &best.moment1},
+                    std::pair{"best.adam.v", &best.moment2}, std::pair{"best.buffers", &best.buffers}};
+}
 
 bool is_optimizer_buffer(const std::string& name) { return name.starts_with("adam."); }
 
@@ -55,6 +65,8 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& run, Model& m
   SafetensorsWriter weights;
   SafetensorsWriter optimizer;
   TensorCopies copies;
+  // Each applied update follows one batch that the statistics took in.
+  const auto tracked = static_cast<std::int64_t>(store.read(store.slot(kAdamStep, Arena::buffers))[0]);
   for (const ParameterInfo& info : store.weights()) {
     copies.add(weights, info.name, store, info.slot);
     copies.add(optimizer, "adam.m." + info.name, store, store.slot(info.name, Arena::moment1));
@@ -63,16 +75,23 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& run, Model& m
   for (const ParameterInfo& info : store.buffers()) {
     copies.add(is_optimizer_buffer(info.name) ? optimizer : weights, info.name, store, info.slot);
     if (const std::string norm = batch_norm_of(info.name); !norm.empty()) {
-      copies.add(weights, norm + kTracked, static_cast<std::int64_t>(state.step - state.skipped_steps));
+      copies.add(weights, norm + kTracked, tracked);
     }
   }
   CheckpointInfo info;
   info.step = static_cast<std::int64_t>(state.step);
   info.config_sha256 = config_sha256(model.config());
-  info.extra = {{"random_epoch", state.random_epoch},
-                {"skipped_steps", state.skipped_steps},
-                {"skips_in_a_row", state.skips_in_a_row},
-                {"seconds", seconds}};
+  info.extra = {{"random_epoch", state.random_epoch},     {"skipped_steps", state.skipped_steps},
+                {"skips_in_a_row", state.skips_in_a_row}, {"run", state.run},
+                {"smooth_loss", state.smooth_loss},       {"seconds", seconds}};
+  if (state.best) {
+    info.extra["best_run"] = state.best->run;
+    info.extra["best_loss"] = state.best->loss;
+    const ParameterSnapshot& best = state.best->parameters;
+    for (const auto& [name, values] : best_arenas(best)) {
+      optimizer.add(name, {static_cast<std::int64_t>(values->size())}, std::span<const float>(*values));
+    }
+  }
   return write_checkpoint(run, info, weights, optimizer, keep);
 }
 
@@ -105,6 +124,18 @@ TrainerState restore_state(const Checkpoint& checkpoint) {
   state.random_epoch = field("random_epoch");
   state.skipped_steps = field("skipped_steps");
   state.skips_in_a_row = field("skips_in_a_row");
+  state.run = field("run");
+  const auto loss = [&](const char* name) {
+    const auto found = checkpoint.info.extra.find(name);
+    const bool finite = found != checkpoint.info.extra.end() && found->is_number();
+    return finite ? found->get<double>() : std::numeric_limits<double>::infinity();  // which JSON writes as null
+  };
+  state.smooth_loss = loss("smooth_loss");
+  if (checkpoint.info.extra.contains("best_run")) {
+    BestRun best{field("best_run"), loss("best_loss"), {}};
+    for (const auto& [name, values] : best_arenas(best.parameters)) *values = checkpoint.state.values<float>(name);
+    state.best = std::make_shared<const BestRun>(std::move(best));
+  }
   return state;
 }
 

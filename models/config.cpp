@@ -1,5 +1,7 @@
 #include "models/config.h"
 
+#include <fmt/format.h>
+
 #include "kernels/common/error.h"
 
 namespace roap {
@@ -17,6 +19,20 @@ std::int64_t total_steps(const Config& config) {
   }
   if (train.steps > 0) return train.steps;
   return (train.epochs * train.pairs_per_epoch + train.pairs_per_step - 1) / train.pairs_per_step;
+}
+
+std::int64_t screening_steps(const Config& config) {
+  const std::int64_t whole = total_steps(config);
+  const std::int64_t screen = config.train.screen_steps;
+  if (screen > whole) {
+    throw UsageError(fmt::format("train.screen_steps = {} is more than a whole run of {} steps", screen, whole));
+  }
+  if (config.train.runs == 1) return 0;
+  return screen > 0 ? screen : whole;
+}
+
+std::int64_t all_steps(const Config& config) {
+  return total_steps(config) + (config.train.runs - 1) * screening_steps(config);
 }
 
 }  // namespace roap

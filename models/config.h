@@ -53,8 +53,6 @@ struct Config {
     double sharpness_late = 3;
     double sharpness_from = 0.75;
     std::string sharpness_schedule = "step";
-    double explore = 0;
-    double explore_until = 0.8;
     bool straight_through = false;
     double clip = 0;
     std::int64_t regauge = 0;
@@ -62,6 +60,7 @@ struct Config {
     std::string on_nan = "skip";
     std::int64_t max_skips = 20;
     std::int64_t runs = 1;
+    std::int64_t screen_steps = 0;
     bool operator==(const Train&) const = default;
   };
   struct Search {
@@ -113,5 +112,12 @@ MethodParts method_parts(const Config& config);
 /// Number of training steps: train.steps, or train.epochs turned into steps (rounded up). UsageError unless exactly one
 /// of the two is set.
 std::int64_t total_steps(const Config& config);
+
+/// Steps of each run before the best one is chosen; 0 where there is one run only. UsageError when train.screen_steps
+/// is more than a whole run.
+std::int64_t screening_steps(const Config& config);
+
+/// Steps of all runs together: total_steps() of the chosen one and the screening of the others.
+std::int64_t all_steps(const Config& config);
 
 }  // namespace roap

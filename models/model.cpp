@@ -82,8 +82,9 @@ TensorId Model::logits(Graph& graph, TensorId y, TensorId symbols) const {
     constexpr double kDeviation = 0.1;  // near-uniform choices that still differ between tasks
     return graph.parameter("free.logits", {problem_.tasks, sketch_.logit_count()}, Initializer::normal(kDeviation));
   }
-  return build_synthesizer(
-      graph, {static_cast<int>(config_.model.width), config_.model.input_gain, sketch_.logit_count()}, y, symbols);
+  SynthesizerConfig synthesizer{static_cast<int>(config_.model.width), config_.model.input_gain, sketch_.logit_count()};
+  if (config_.device.precision == "bf16") synthesizer.sets.math = PointMlpMath::bf16;
+  return build_synthesizer(graph, synthesizer, y, symbols);
 }
 
 Model::GroundGraph& Model::ground_graph(int image_count) {

@@ -18,9 +18,12 @@ TensorId build_synthesizer(Graph& graph, const SynthesizerConfig& config, Tensor
   std::vector<std::vector<int>> each;
   for (const int j : all) each.push_back({j});
 
-  const TensorId out = point_mlp(graph, "synthesizer.mlp_out", y, {}, {{}}, width, width, config.input_gain);
-  const TensorId rel = point_mlp(graph, "synthesizer.mlp_rel", y, symbols, each, width, width, config.input_gain);
-  const TensorId io = point_mlp(graph, "synthesizer.mlp_io", y, symbols, {all}, width, width, config.input_gain);
+  const auto set_network = [&](const char* name, TensorId s, std::vector<std::vector<int>> columns) {
+    return point_mlp(graph, name, y, s, {std::move(columns), config.sets}, width, width, config.input_gain);
+  };
+  const TensorId out = set_network("synthesizer.mlp_out", {}, {{}});
+  const TensorId rel = set_network("synthesizer.mlp_rel", symbols, each);
+  const TensorId io = set_network("synthesizer.mlp_io", symbols, {all});
   TensorId h = concat_columns(graph, "synthesizer.features", {out, io, rel});
   h = linear(graph, "synthesizer.mlp_prog.0", h, width);
   h = layer_norm(graph, "synthesizer.mlp_prog.1", h, true);

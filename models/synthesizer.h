@@ -3,6 +3,7 @@
 #include <string>
 
 #include "engine/graph.h"
+#include "kernels/point_mlp/point_mlp.h"
 
 namespace roap {
 
@@ -11,6 +12,7 @@ struct SynthesizerConfig {
   int width = 256;        ///< hidden and feature width of all MLPs
   double input_gain = 1;  ///< of the set networks' first layers, see point_mlp
   int logit_count = 0;    ///< P, see kernels/common/sketch_layout.h
+  PointMlpOptions sets = {};  ///< how a device computes the set networks
 };
 
 /// y [T, B], symbols [B, V] -> logits [T, P]. With h_out = max_i MLP_out(y_i), h_rel[j] = max_i MLP_rel([y_i; s_ij])

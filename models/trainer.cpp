@@ -14,7 +14,6 @@
 #include "kernels/gradient_guard/gradient_guard_op.h"
 #include "kernels/gumbel_softmax/gumbel_softmax_op.h"
 #include "kernels/image_batch/image_batch_op.h"
-#include "kernels/mix_uniform/mix_uniform_op.h"
 #include "kernels/repeat_rows/repeat_rows_op.h"
 #include "kernels/reshape/reshape_op.h"
 #include "kernels/task_loss/task_loss_op.h"
@@ -25,6 +24,7 @@ namespace roap {
 namespace {
 
 constexpr std::int64_t kReportHead = 3;  // guard [2] and loss [1], before error and length
+constexpr double kLossShare = 0.01;      // of a step in the smoothed loss
 constexpr double kCosineFloor = 0.02;    // share of the rate that is left at the end of a cosine schedule
 
 std::array<std::uint32_t, 4> words(const RandomKey& key) { return {key.seed_low, key.seed_high, key.stream, key.step}; }
@@ -40,15 +40,17 @@ ImageBatchParams image_params(const Config& config, const ProblemShape& problem)
 
 /// Falls along a straight line, then stays.
 double temperature(const Config::Search& search, double progress) {
-  return search.temperature_late +
-         (search.temperature - search.temperature_late) * linear_decay(search.temperature_until, progress);
+  const double left = std::max(0.0, 1.0 - progress / search.temperature_until);
+  return search.temperature_late + (search.temperature - search.temperature_late) * left;
 }
 
 }  // namespace
 
 Trainer::Trainer(Model& model, const PairSource& source, Options options)
     : model_(model), source_(source), options_(options), graph_(model.store()) {
-  total_steps_ = static_cast<std::uint64_t>(roap::total_steps(model.config()));
+  run_steps_ = static_cast<std::uint64_t>(roap::total_steps(model.config()));
+  screening_steps_ = static_cast<std::uint64_t>(roap::screening_steps(model.config()));
+  all_steps_ = static_cast<std::uint64_t>(roap::all_steps(model.config()));
   const Config::Train& train = model.config().train;
   if (train.regauge > 0 || method_parts(model.config()).posterior) {
     formulas_ = std::make_unique<FormulaSet>(model.config().search, model.problem().symbols);
@@ -108,14 +110,12 @@ void Trainer::append_programs(TensorId symbols) {
   const Config::Train& train = model_.config().train;
   t_.sharpness = graph_.input("sharpness", f32({1}));
   t_.gumbel_key = graph_.input("gumbel_key", u32({4}));
-  t_.explore = graph_.input("explore", f32({1}));
   t_.lambda = graph_.input("lambda", f32({1}));
   t_.loss_floor = graph_.input("loss_floor", f32({1}));
   t_.logits = model_.logits(graph_, t_.y, symbols);
   const bool noise = train.method != "softmax";
   const std::vector<int> groups = model_.sketch().group_sizes();
   TensorId logits = t_.logits;
-  if (train.explore > 0) logits = mix_uniform(graph_, "explore", logits, t_.explore, {groups});
   if (train.samples > 1) logits = repeat_rows(graph_, "samples", logits, train.samples);
   t_.z = gumbel_softmax(graph_, "z", logits, t_.sharpness, t_.gumbel_key, {groups, noise, train.straight_through});
   t_.yhat = model_.sketch().execute(graph_, "yhat", t_.z, symbols);
@@ -161,11 +161,43 @@ RandomKey Trainer::key(RandomStream stream, std::uint64_t step) const {
 
 RandomKey Trainer::gumbel_key(std::uint64_t step) const { return key(RandomStream::gumbel, step); }
 
+std::uint64_t Trainer::step_of_run(std::uint64_t step) const {
+  const auto runs = static_cast<std::uint64_t>(model_.config().train.runs);
+  return step - std::min(state_.run, runs - 1) * screening_steps_;
+}
+
+bool Trainer::at_run_end() const {
+  const auto runs = static_cast<std::uint64_t>(model_.config().train.runs);
+  return runs > 1 && state_.run < runs && state_.step == (state_.run + 1) * screening_steps_;
+}
+
+Trainer::RunEnd Trainer::end_run() {
+  if (!at_run_end() || in_flight() > 0) throw UsageError("a run was ended before its last step was collected");
+  RunEnd end;
+  end.loss = state_.smooth_loss;
+  if (!state_.best || state_.smooth_loss < state_.best->loss) {
+    state_.best = std::make_shared<const BestRun>(BestRun{state_.run, state_.smooth_loss, model_.store().snapshot()});
+  }
+  end.best = state_.best;
+  end.chosen = ++state_.run == static_cast<std::uint64_t>(model_.config().train.runs);
+  if (end.chosen) {
+    model_.store().restore(state_.best->parameters);
+    state_.smooth_loss = state_.best->loss;
+    state_.best = nullptr;
+  } else {
+    model_.store().restart(static_cast<std::uint64_t>(model_.config().train.seed), state_.run);
+    state_.smooth_loss = std::numeric_limits<double>::infinity();
+  }
+  state_.skips_in_a_row = 0;
+  return end;
+}
+
 Trainer::Schedule Trainer::schedule(std::uint64_t step) const {
   const Config::Train& train = model_.config().train;
-  const double progress = static_cast<double>(step) / static_cast<double>(std::max<std::uint64_t>(total_steps_, 1));
+  const std::uint64_t own_step = step_of_run(step);
+  const double progress = static_cast<double>(own_step) / static_cast<double>(std::max<std::uint64_t>(run_steps_, 1));
   const double decay = train.lr_schedule == "cosine" ? cosine_decay(kCosineFloor, progress) : 1.0;
-  const double share = decay * warmup(static_cast<double>(step), static_cast<double>(train.warmup_steps));
+  const double share = decay * warmup(static_cast<double>(own_step), static_cast<double>(train.warmup_steps));
   const double sharpness = train.sharpness_schedule == "geometric"
                                ? geometric_schedule(train.sharpness, train.sharpness_late, progress)
                                : step_schedule(train.sharpness, train.sharpness_late, train.sharpness_from, progress);
@@ -176,7 +208,6 @@ Trainer::Schedule Trainer::schedule(std::uint64_t step) const {
           step_schedule(0, train.lambda, train.lambda_from, progress),
           geometric_schedule(train.loss_floor, train.loss_floor_late > 0 ? train.loss_floor_late : train.loss_floor,
                              progress),
-          train.explore * linear_decay(train.explore_until, progress),
           temperature(model_.config().search, progress)};
 }
 
@@ -197,7 +228,6 @@ void Trainer::write_inputs(std::uint64_t step) {
   scalar(t_.sharpness, now.sharpness);
   scalar(t_.lambda, now.lambda);
   scalar(t_.loss_floor, now.loss_floor);
-  scalar(t_.explore, now.explore);
   scalar(t_.temperature, now.temperature);
   scalar(t_.search_floor, model_.config().search.floor);
   const std::array<float, 2> rates{static_cast<float>(now.grounder_rate), static_cast<float>(now.rate)};
@@ -222,6 +252,7 @@ void Trainer::request_report(Readback& readback) const {
 
 void Trainer::submit() {
   if (in_flight_.size() == kMostInFlight) throw UsageError("a training step was submitted before one was collected");
+  if (at_run_end()) throw UsageError("a training step was submitted before the last run was ended");
   const std::uint64_t step = state_.step++;
   write_inputs(step);
   executor_->run();
@@ -232,8 +263,9 @@ void Trainer::submit() {
 /// On the symbols that the step just run had, a moment before its update.
 AffineMap Trainer::regauge(std::uint64_t step) {
   const Config& config = model_.config();
-  const bool due = gauge_search_ != nullptr && (step + 1) % static_cast<std::uint64_t>(config.train.regauge) == 0 &&
-                   static_cast<double>(step) < config.train.regauge_until * static_cast<double>(total_steps_);
+  const bool due =
+      gauge_search_ != nullptr && (step + 1) % static_cast<std::uint64_t>(config.train.regauge) == 0 &&
+      static_cast<double>(step_of_run(step)) < config.train.regauge_until * static_cast<double>(run_steps_);
   if (!due) return {};
   const AffineMap map = gauge_search_->best_map(executor_->read(t_.symbols), executor_->read(t_.y), source_.sigma(),
                                                 schedule(step).temperature, config.search.floor);
@@ -263,6 +295,11 @@ StepReport Trainer::collect() {
   report.rate = then.rate;
   report.skipped = values[0] == 0;
   if (report.skipped) report.diagnosis = diagnose(step);
+  if (!report.skipped) {
+    state_.smooth_loss = std::isfinite(state_.smooth_loss)
+                             ? state_.smooth_loss + kLossShare * (report.loss - state_.smooth_loss)
+                             : report.loss;
+  }
   state_.skipped_steps += report.skipped ? 1 : 0;
   state_.skips_in_a_row = report.skipped ? state_.skips_in_a_row + 1 : 0;
   return report;

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <limits>
+#include <memory>
 #include <string>
 
 #include "engine/executor.h"
@@ -14,12 +16,22 @@
 
 namespace roap {
 
+/// The best of the runs that were screened so far.
+struct BestRun {
+  std::uint64_t run = 0;
+  double loss = 0;
+  ParameterSnapshot parameters;
+};
+
 /// The part of a run's state that is not in the ParameterStore.
 struct TrainerState {
-  std::uint64_t step = 0;          ///< next step to submit, 0-based
+  std::uint64_t step = 0;          ///< next step to submit, 0-based; counts the steps of all runs
+  std::uint64_t run = 0;           ///< which of train.runs; equal to their number once the best one was chosen
   std::uint64_t random_epoch = 0;  ///< incremented by every rollback, so that it goes on with fresh random numbers
   std::uint64_t skipped_steps = 0;
   std::uint64_t skips_in_a_row = 0;
+  double smooth_loss = std::numeric_limits<double>::infinity();  ///< mean over about 100 steps; infinite at first
+  std::shared_ptr<const BestRun> best;                           ///< while runs are screened
 };
 
 struct StepReport {
@@ -55,7 +67,18 @@ class Trainer {
   [[nodiscard]] std::size_t in_flight() const { return in_flight_.size(); }
   static constexpr std::size_t kMostInFlight = 2;
 
-  [[nodiscard]] std::uint64_t total_steps() const { return total_steps_; }
+  /// Of all runs together.
+  [[nodiscard]] std::uint64_t total_steps() const { return all_steps_; }
+
+  /// Where one of several runs (train.runs) ends: end_run() must be called before the next step, with none in flight.
+  [[nodiscard]] bool at_run_end() const;
+  /// Remembers the run if it has the least loss so far and starts the next one; after the last one the best goes on.
+  struct RunEnd {
+    double loss = 0;                      ///< of the run that ended
+    std::shared_ptr<const BestRun> best;  ///< of all so far
+    bool chosen = false;                  ///< the best one is what goes on
+  };
+  RunEnd end_run();
   [[nodiscard]] const TrainerState& state() const { return state_; }
   /// No step may be in flight.
   void restore(const TrainerState& state) { state_ = state; }
@@ -65,16 +88,17 @@ class Trainer {
   /// Nodes before this one only compute; guard, Adam and statistics follow.
   [[nodiscard]] std::size_t first_update_node() const { return first_update_node_; }
 
-  /// Learning rates of grounder and synthesizer, sharpness, lambda, floor of the profiled loss, share of the uniform
-  /// choice and temperature of the posterior at a step.
+  /// Learning rates of grounder and synthesizer, sharpness, lambda, floor of the profiled loss and temperature of the
+  /// posterior at a step.
   struct Schedule {
-    double grounder_rate = 0, rate = 0, sharpness = 0, lambda = 0, loss_floor = 0, explore = 0, temperature = 0;
+    double grounder_rate = 0, rate = 0, sharpness = 0, lambda = 0, loss_floor = 0, temperature = 0;
   };
   [[nodiscard]] Schedule schedule(std::uint64_t step) const;
+  /// How far its own run is at a step of the present run.
+  [[nodiscard]] std::uint64_t step_of_run(std::uint64_t step) const;
   /// Names of the step's tensors in graph(); absent where the method has none.
   struct Tensors {
-    TensorId images, pair_key, augmentation_key, pixels, y, sigma, sharpness, gumbel_key, explore, lambda, loss_floor,
-        rates;
+    TensorId images, pair_key, augmentation_key, pixels, y, sigma, sharpness, gumbel_key, lambda, loss_floor, rates;
     TensorId temperature, search_floor;
     TensorId symbols, logits, z, yhat, length, loss, program_loss, loss_gradient, program_loss_gradient, error,
         evidence, guard;
@@ -103,7 +127,7 @@ class Trainer {
   Tensors t_;
   std::unique_ptr<Executor> executor_;
   std::size_t first_update_node_ = 0;
-  std::uint64_t total_steps_ = 0;
+  std::uint64_t run_steps_ = 0, screening_steps_ = 0, all_steps_ = 0;
   TrainerState state_;
   std::unique_ptr<PairStream> pairs_;
   std::array<std::unique_ptr<Readback>, kMostInFlight> readbacks_;  ///< of step n: n mod kMostInFlight

@@ -11,27 +11,30 @@
 
 namespace roap {
 
+// Every operator's folder registers its kernels.
 #define ROAP_OPERATOR(NAME) void NAME##_register_cuda();
 #include "kernels/ops.def"
 #undef ROAP_OPERATOR
-void add_in_place_register_cuda();
+void add_in_place_register_cuda();  // the engine's own operator
 
 namespace {
 
-/// Two multiply-adds a cycle and core; cores of a multiprocessor by compute capability.
-double f32_flop_per_second(int index, const cudaDeviceProp& properties) {
-  int kilohertz = 0;
-  cudaDeviceGetAttribute(&kilohertz, cudaDevAttrClockRate, index);
-  const int cores = properties.major == 8 && properties.minor == 0 ? 64 : 128;
-  return 2e3 * kilohertz * cores * properties.multiProcessorCount;
+int attribute(cudaDeviceAttr which, int index) {
+  int value = 0;
+  cuda::check_cuda(cudaDeviceGetAttribute(&value, which, index), fmt::format("ask for a property of device {}", index));
+  return value;
 }
 
-double bytes_per_second(int index) {
-  int kilohertz = 0;
-  int bits = 0;
-  cudaDeviceGetAttribute(&kilohertz, cudaDevAttrMemoryClockRate, index);
-  cudaDeviceGetAttribute(&bits, cudaDevAttrGlobalMemoryBusWidth, index);
-  return 2e3 * kilohertz * bits / 8;  // two transfers a cycle
+/// Peaks by the highest clocks: two memory transfers a cycle; multiply-adds of a multiprocessor by compute capability.
+Ceilings peak_rates(int index, const cudaDeviceProp& properties) {
+  const bool ampere = properties.major == 8 && properties.minor == 0;
+  const bool hopper = properties.major == 9;
+  const int f32_cores = ampere ? 64 : 128;
+  const int bf16_products = hopper ? 2048 : ampere ? 1024 : 512;
+  const double cycles = 1e3 * attribute(cudaDevAttrClockRate, index) * properties.multiProcessorCount;
+  const double bytes =
+      2e3 * attribute(cudaDevAttrMemoryClockRate, index) * attribute(cudaDevAttrGlobalMemoryBusWidth, index) / 8;
+  return {bytes, 2 * cycles * f32_cores, 2 * cycles * bf16_products};
 }
 
 std::string version_text(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
@@ -62,10 +65,10 @@ CudaStatus cuda_status() {
   if (counted != cudaSuccess) cudaGetLastError();
   for (int index = 0; counted == cudaSuccess && index < count; ++index) {
     cudaDeviceProp properties{};
-    check_cuda(cudaGetDeviceProperties(&properties, index), fmt::format("ask for properties of CUDA device {}", index));
+    cuda::check_cuda(cudaGetDeviceProperties(&properties, index),
+                     fmt::format("ask for properties of CUDA device {}", index));
     status.devices.push_back({properties.name, properties.major, properties.minor, properties.multiProcessorCount,
-                              properties.totalGlobalMem, bytes_per_second(index),
-                              f32_flop_per_second(index, properties)});
+                              properties.totalGlobalMem, peak_rates(index, properties)});
   }
   if (status.devices.empty()) status.problem = device_count_problem(counted);
   return status;
@@ -80,7 +83,7 @@ void use_cuda(int index) {
   }
   const CudaDevice& device = status.devices[static_cast<std::size_t>(index)];
   static std::unique_ptr<cuda::CudaBackend> backend;
-  backend = std::make_unique<cuda::CudaBackend>(index, device.name);
+  backend = std::make_unique<cuda::CudaBackend>(index, device.name, device.ceilings);
   cuda::run_probe(backend->stream());
   backend->synchronize();
   register_cuda_backend(backend.get());

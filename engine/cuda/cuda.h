@@ -4,17 +4,18 @@
 #include <string>
 #include <vector>
 
+#include "engine/backend.h"
+
 // CUDA as the rest of the program sees it, in builds with and without it.
 
 namespace roap {
 
 struct CudaDevice {
-  std::string name;                ///< "NVIDIA H100 80GB HBM3"
-  int major = 0, minor = 0;        ///< compute capability
-  int multiprocessors = 0;         ///< number of streaming multiprocessors
-  std::size_t total_bytes = 0;     ///< of its memory
-  double bytes_per_second = 0;     ///< peak rate of its memory
-  double f32_flop_per_second = 0;  ///< peak rate of f32 multiply-adds on CUDA cores, at the highest clock
+  std::string name;             ///< "NVIDIA H100 80GB HBM3"
+  int major = 0, minor = 0;     ///< compute capability
+  int multiprocessors = 0;      ///< number of streaming multiprocessors
+  std::size_t total_bytes = 0;  ///< of its memory
+  Ceilings ceilings;            ///< peak rates of memory, CUDA cores and tensor cores at the highest clocks
 };
 
 /// What this process can use.

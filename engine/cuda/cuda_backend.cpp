@@ -99,8 +99,8 @@ void UploadRing::upload(void* device, const void* host, std::size_t bytes, cudaS
   }
 }
 
-CudaBackend::CudaBackend(int index, std::string name)
-    : name_(std::move(name)), stream_([index] {
+CudaBackend::CudaBackend(int index, std::string name, const Ceilings& ceilings)
+    : name_(std::move(name)), ceilings_(ceilings), stream_([index] {
         check_cuda(cudaSetDevice(index), fmt::format("use CUDA device {}", index));
         StreamHandle stream;
         check_cuda(cudaStreamCreateWithFlags(stream.address(), cudaStreamNonBlocking), "create a stream");

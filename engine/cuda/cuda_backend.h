@@ -41,7 +41,7 @@ class UploadRing {
 class CudaBackend : public Backend {
  public:
   /// Makes the card the process's current device.
-  CudaBackend(int index, std::string name);
+  CudaBackend(int index, std::string name, const Ceilings& ceilings);
 
   [[nodiscard]] std::string name() const override { return name_; }
   std::byte* allocate(std::size_t bytes) override;
@@ -50,6 +50,7 @@ class CudaBackend : public Backend {
   void download(void* host, const void* device, std::size_t bytes) override;
   void fill(void* device, std::byte value, std::size_t bytes) override;
   void synchronize() override;
+  Ceilings ceilings() override { return ceilings_; }
   [[nodiscard]] CUstream_st* stream() const override { return stream_.get(); }
   [[nodiscard]] std::size_t free_bytes() const override;
   std::unique_ptr<Recording> record(const std::function<void()>& issue) override;
@@ -60,6 +61,7 @@ class CudaBackend : public Backend {
 
  private:
   std::string name_;
+  Ceilings ceilings_;
   StreamHandle stream_;
   UploadRing ring_;
 };

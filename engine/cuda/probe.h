@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/common/cuda_stream.h"
+#include "kernels/common/cuda_types.h"
 
 namespace roap::cuda {
 

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "kernels/common/cuda_types.h"
+
 // One step of Adam (Kingma and Ba 2015, in PyTorch's form) over all weights, two learning rates:
 //   g = scale gradient, with scale = min(1, clip / norm) when clipping;  n = step + 1
 //   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
@@ -16,8 +18,6 @@ struct AdamParams {
   double eps = 1e-5;
   double clip = 0;  ///< largest norm of all gradients; 0: no clipping
 };
-
-namespace cpu {
 
 struct AdamInputs {
   const float* weights;    ///< [N]
@@ -36,7 +36,17 @@ struct AdamOutputs {
   float* step;
 };
 
+namespace cpu {
+
 void adam_step(std::int64_t count, const AdamParams& params, const AdamInputs& in, const AdamOutputs& out);
 
 }  // namespace cpu
+
+namespace cuda {
+
+/// As in cpu, on the device; with one counter (kernels/common/last_block.cuh).
+void adam_step(std::int64_t count, const AdamParams& params, const AdamInputs& in, const AdamOutputs& out,
+               unsigned* counter, Stream stream);
+
+}  // namespace cuda
 }  // namespace roap

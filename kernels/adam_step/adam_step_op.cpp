@@ -19,11 +19,17 @@ Specs AdamStepOp::infer(const Specs& inputs) const {
   return {inputs[0], inputs[2], inputs[3], inputs[4]};
 }
 
+AdamInputs AdamStepOp::inputs(const RunContext& c) {
+  return {c.in<float>(0), c.in<float>(1), c.in<float>(2), c.in<float>(3),
+          c.in<float>(4), c.in<float>(5), c.in<float>(6)};
+}
+
+AdamOutputs AdamStepOp::outputs(const RunContext& c) {
+  return {c.out<float>(0), c.out<float>(1), c.out<float>(2), c.out<float>(3)};
+}
+
 void AdamStepOp::run_cpu(const RunContext& c) const {
-  const cpu::AdamInputs in{c.in<float>(0), c.in<float>(1), c.in<float>(2), c.in<float>(3),
-                           c.in<float>(4), c.in<float>(5), c.in<float>(6)};
-  const cpu::AdamOutputs out{c.out<float>(0), c.out<float>(1), c.out<float>(2), c.out<float>(3)};
-  cpu::adam_step(c.in_shape(0).count(), params_, in, out);
+  cpu::adam_step(c.in_shape(0).count(), params_, inputs(c), outputs(c));
 }
 
 Work AdamStepOp::work(const Specs& in, const Specs& /*out*/) const {

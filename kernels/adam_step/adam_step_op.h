@@ -17,6 +17,9 @@ class AdamStepOp : public Op {
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
+  /// As launchers take them.
+  [[nodiscard]] static AdamInputs inputs(const RunContext& context);
+  [[nodiscard]] static AdamOutputs outputs(const RunContext& context);
 
  private:
   AdamParams params_;

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/common/cuda_types.h"
+
 // Batch normalisation over the rows of an image batch [n, h, w, c] seen as [rows, c], with the addition of a residual
 // and the ReLU of a residual network fused in:
 //   y = relu?( (x - mean[c]) / sqrt(variance[c] + eps) * gamma[c] + beta[c] + residual )
@@ -64,4 +66,47 @@ void batch_norm_update(std::int64_t channels, const BatchNormUpdateParams& param
                        const float* running_variance, float* new_mean, float* new_variance);
 
 }  // namespace cpu
+
+// On the device x, y, residual and their gradients are float or Bf16 (T), all else float.
+namespace cuda {
+
+/// Scratch memory of forward and backward, in bytes, and counters (kernels/common/last_block.cuh); T decides how blocks
+/// are cut.
+template <class T>
+std::size_t batch_norm_workspace_bytes(const BatchNormDims& d);
+template <class T>
+std::size_t batch_norm_counters(const BatchNormDims& d);
+
+struct BatchNormScratch {
+  std::byte* workspace = nullptr;
+  unsigned* counters = nullptr;
+};
+
+/// As in cpu.
+template <class T>
+void batch_norm_forward(const BatchNormDims& d, const BatchNormParams& params, const T* x, const float* gamma,
+                        const float* beta, const T* residual, T* y, float* mean, float* variance,
+                        const BatchNormScratch& scratch, Stream stream);
+template <class T>
+void batch_norm_eval(const BatchNormDims& d, const BatchNormParams& params, const T* x, const float* gamma,
+                     const float* beta, const float* mean, const float* variance, const T* residual, T* y,
+                     Stream stream);
+
+template <class T>
+struct BatchNormGradients {
+  T* dx = nullptr;
+  float *dgamma = nullptr, *dbeta = nullptr;
+  T* dresidual = nullptr;
+  bool accumulate_dx = false, accumulate_dresidual = false;
+};
+template <class T>
+void batch_norm_backward(const BatchNormDims& d, const BatchNormParams& params, const T* dy, const T* y, const T* x,
+                         const float* gamma, const float* mean, const float* variance,
+                         const BatchNormGradients<T>& gradients, const BatchNormScratch& scratch, Stream stream);
+
+void batch_norm_update(std::int64_t channels, const BatchNormUpdateParams& params, const float* mean,
+                       const float* variance, const float* guard, const float* running_mean,
+                       const float* running_variance, float* new_mean, float* new_variance, Stream stream);
+
+}  // namespace cuda
 }  // namespace roap

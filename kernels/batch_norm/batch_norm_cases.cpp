@@ -58,6 +58,14 @@ OpCase train_case(const Shape& x, const Options& options) {
   return c;
 }
 
+/// Only the residual's gradient is wanted.
+OpCase constant_x_case() {
+  OpCase c = train_case({3, 5, 5, 9}, {.relu = true, .residual = true});
+  c.name += "_constant_x";
+  c.inputs[0].differentiable = false;
+  return c;
+}
+
 OpCase eval_case(const Shape& x, const Options& options) {
   OpCase c;
   c.name = "eval_" + case_name(x, options);
@@ -70,6 +78,15 @@ OpCase eval_case(const Shape& x, const Options& options) {
               options.residual ? CaseInput::normal("residual", x).constant() : CaseInput::absent()};
   c.check_gradient = false;
   c.performance = options.performance;
+  return c;
+}
+
+/// x and residual are bf16.
+OpCase in_bf16(OpCase c) {
+  c.name += "_bf16";
+  for (CaseInput& input : c.inputs) {
+    if (input.name == "x" || input.name == "residual") input = std::move(input).in_bf16();
+  }
   return c;
 }
 
@@ -104,9 +121,17 @@ OperatorTests batch_norm_tests() {
                  train_case({13, 8, 8, 33}, {.relu = true}),   // several blocks of rows, the last one shorter
                  train_case({9, 8, 8, 16}, {.mean = 1000}),    // mean large against the deviation
                  train_case({5, 1, 1, 9001}, {.relu = true}),  // more channels than a block holds
+                 constant_x_case(),
                  eval_case({2, 9, 7, 3}, {.relu = true}),
                  eval_case({5, 5, 5, 17}, {.relu = true, .residual = true}),
                  eval_case({4, 2, 2, 64}, {.residual = true}),
+                 in_bf16(train_case({2, 9, 7, 3}, {.relu = true})),
+                 in_bf16(train_case({5, 5, 5, 16}, {.relu = true, .residual = true})),
+                 in_bf16(train_case({7, 1, 1, 64}, {.residual = true})),
+                 in_bf16(train_case({9, 8, 8, 24}, {.mean = 100})),
+                 in_bf16(train_case({2, 9, 17, 136}, {.relu = true})),  // slabs of channels, the last one narrow
+                 in_bf16(eval_case({5, 5, 5, 17}, {.relu = true, .residual = true})),
+                 in_bf16(eval_case({4, 2, 2, 72}, {.residual = true})),
                  update_case(17, 50, true),
                  update_case(16, 50, false),
                  update_case(3, 1, true),

@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <string>
@@ -18,6 +19,11 @@ struct LaunchShape {
   std::size_t shared_bytes = 0;  ///< dynamic shared memory of a block
   int cluster = 1;               ///< blocks of a cluster, neighbours along x; grid.x is a multiple of it
 };
+
+/// Blocks that `items` need when each takes `per_block` of them.
+inline unsigned blocks_for(std::int64_t items, std::int64_t per_block) {
+  return static_cast<unsigned>((items + per_block - 1) / per_block);
+}
 
 /// Dynamic shared memory that a kernel gets without asking for more.
 inline constexpr std::size_t kSharedBytesUnasked = 48 * 1024;

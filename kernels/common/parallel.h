@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernels/common/sizes.h"
+
 // How CPU kernels use threads. Work is cut into pieces whose shape depends on the problem alone, never on the number of
 // threads; a reduction across pieces adds one partial result per piece in a fixed order. So any number of threads gives
 // the same bits. oneDNN calls inside a piece run on one thread, because nested parallelism is off.
@@ -19,8 +21,6 @@ void parallel_for(std::int64_t count, Piece&& piece) {
 #pragma omp parallel for schedule(dynamic, 1)
   for (std::int64_t i = 0; i < count; ++i) piece(i);
 }
-
-inline std::int64_t pieces_of(std::int64_t count, std::int64_t grain) { return (count + grain - 1) / grain; }
 
 /// Calls piece(begin, end) for consecutive ranges of `grain` items (the last may be shorter), in parallel.
 template <class Piece>

@@ -2,14 +2,10 @@
 
 #include <cstdint>
 
+#include "kernels/common/host_device.h"
+
 // Counter-based random numbers, the same on every device and thread count: Salmon et al. 2011, "Parallel random
 // numbers: as easy as 1, 2, 3", Philox4x32-10.
-
-#ifdef __CUDACC__
-#define ROAP_HOST_DEVICE __host__ __device__
-#else
-#define ROAP_HOST_DEVICE
-#endif
 
 // Static functions, because files compiled for several instruction sets include this header.
 

@@ -10,6 +10,12 @@ namespace roap::cuda {
 inline constexpr int kWarpSize = 32;
 inline constexpr unsigned kAllLanes = 0xffffffffu;
 
+/// Index of the warp in a block of threads along x. The compiler knows that all lanes have the same, so that it keeps
+/// one copy of the code under conditions on it, where it would add another for lanes that go separate ways.
+__device__ __forceinline__ int uniform_warp(ROAP_CALLER) {
+  return __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) / kWarpSize, 0, kWarpSize ROAP_AND_PASS_CALLER);
+}
+
 struct Sum {
   template <class T>
   __device__ __forceinline__ T operator()(T a, T b) const {
@@ -106,6 +112,28 @@ template <int kThreads, class T>
 __device__ __forceinline__ T block_min(T x ROAP_AND_CALLER) {
   return block_reduce<kThreads>(
       x, Min {} ROAP_AND_PASS_CALLER);
+}
+
+/// Sums each of kCount values over the warp, kCount a power of two up to 32: lane l gets the sum of x[l kCount / 32].
+/// Lanes exchange halves of their values, which takes kCount - 1 + log2(32 / kCount) shuffles instead of 5 kCount.
+template <int kCount, int kOffset = kWarpSize / 2>
+__device__ __forceinline__ float warp_sum_each(const float (&x)[kCount] ROAP_AND_CALLER) {
+  static_assert(kCount >= 1 && kCount <= kWarpSize && (kCount & (kCount - 1)) == 0);
+  if constexpr (kCount == 1) {
+    if constexpr (kOffset > 0) return group_sum<2 * kOffset>(x[0] ROAP_AND_PASS_CALLER);
+    return x[0];
+  } else {
+    constexpr int kHalf = kCount / 2;
+    const bool upper = (threadIdx.x & kOffset) != 0;
+    float kept[kHalf];
+#pragma unroll
+    for (int i = 0; i < kHalf; ++i) {
+      const float given = upper ? x[i] : x[i + kHalf];
+      kept[i] =
+          (upper ? x[i + kHalf] : x[i]) + __shfl_xor_sync(kAllLanes, given, kOffset, kWarpSize ROAP_AND_PASS_CALLER);
+    }
+    return warp_sum_each<kHalf, kOffset / 2>(kept ROAP_AND_PASS_CALLER);
+  }
 }
 
 }  // namespace roap::cuda

@@ -4,6 +4,8 @@
 #include <variant>
 #include <vector>
 
+#include "kernels/common/host_device.h"
+
 // Where the logits of one task's program lie in a row [P]: the one place that knows. The same layout holds for the
 // sampled weights z and all gradients. Operators are ordered add, sub, mul, no-op.
 
@@ -18,12 +20,18 @@ struct StraightLineLayout {
   int lines = 0;
 
   /// Number of values that line l can read.
-  [[nodiscard]] constexpr int choices(int line) const { return symbols + line; }
-  [[nodiscard]] constexpr std::int64_t operators(int line) const { return std::int64_t{kOperators} * line; }
-  [[nodiscard]] constexpr std::int64_t left(int line) const { return operators(lines) + arguments_before(line); }
-  [[nodiscard]] constexpr std::int64_t right(int line) const { return left(lines) + arguments_before(line); }
+  [[nodiscard]] ROAP_HOST_DEVICE constexpr int choices(int line) const { return symbols + line; }
+  [[nodiscard]] ROAP_HOST_DEVICE constexpr std::int64_t operators(int line) const {
+    return std::int64_t{kOperators} * line;
+  }
+  [[nodiscard]] ROAP_HOST_DEVICE constexpr std::int64_t left(int line) const {
+    return operators(lines) + arguments_before(line);
+  }
+  [[nodiscard]] ROAP_HOST_DEVICE constexpr std::int64_t right(int line) const {
+    return left(lines) + arguments_before(line);
+  }
   /// P, the number of logits of a task.
-  [[nodiscard]] constexpr std::int64_t count() const { return right(lines); }
+  [[nodiscard]] ROAP_HOST_DEVICE constexpr std::int64_t count() const { return right(lines); }
   /// Sizes of the categorical groups in the order of the row.
   [[nodiscard]] std::vector<int> group_sizes() const {
     std::vector<int> sizes(static_cast<std::size_t>(lines), kOperators);
@@ -35,7 +43,7 @@ struct StraightLineLayout {
   bool operator==(const StraightLineLayout&) const = default;
 
  private:
-  [[nodiscard]] constexpr std::int64_t arguments_before(int line) const {
+  [[nodiscard]] ROAP_HOST_DEVICE constexpr std::int64_t arguments_before(int line) const {
     return std::int64_t{symbols} * line + std::int64_t{line} * (line - 1) / 2;
   }
 };
@@ -46,15 +54,17 @@ struct TreeLayout {
   int symbols = 0;
   int depth = 0;
 
-  [[nodiscard]] constexpr int inner_nodes() const { return (1 << depth) - 1; }
-  [[nodiscard]] constexpr int leaf_nodes() const { return 1 << depth; }
-  [[nodiscard]] constexpr int nodes() const { return inner_nodes() + leaf_nodes(); }
-  [[nodiscard]] constexpr std::int64_t operators(int node) const { return std::int64_t{kOperators} * node; }
-  [[nodiscard]] constexpr std::int64_t leaf(int index) const {
+  [[nodiscard]] ROAP_HOST_DEVICE constexpr int inner_nodes() const { return (1 << depth) - 1; }
+  [[nodiscard]] ROAP_HOST_DEVICE constexpr int leaf_nodes() const { return 1 << depth; }
+  [[nodiscard]] ROAP_HOST_DEVICE constexpr int nodes() const { return inner_nodes() + leaf_nodes(); }
+  [[nodiscard]] ROAP_HOST_DEVICE constexpr std::int64_t operators(int node) const {
+    return std::int64_t{kOperators} * node;
+  }
+  [[nodiscard]] ROAP_HOST_DEVICE constexpr std::int64_t leaf(int index) const {
     return operators(inner_nodes()) + std::int64_t{symbols} * index;
   }
   /// P, the number of logits of a task.
-  [[nodiscard]] constexpr std::int64_t count() const { return leaf(leaf_nodes()); }
+  [[nodiscard]] ROAP_HOST_DEVICE constexpr std::int64_t count() const { return leaf(leaf_nodes()); }
   /// Sizes of the categorical groups in the order of the row.
   [[nodiscard]] std::vector<int> group_sizes() const {
     std::vector<int> sizes(static_cast<std::size_t>(inner_nodes()), kOperators);

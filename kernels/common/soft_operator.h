@@ -1,5 +1,7 @@
 #pragma once
 
+#include "kernels/common/host_device.h"
+
 namespace roap {
 
 /// One soft operator node with weights z = (add, sub, mul, no-op):
@@ -8,6 +10,8 @@ struct SoftOperator {
   float first, second, product;
 };
 
-static inline SoftOperator soft_operator(const float* z) { return {z[0] + z[1] + z[3], z[0] - z[1], z[2]}; }
+ROAP_HOST_DEVICE static inline SoftOperator soft_operator(const float* z) {
+  return {z[0] + z[1] + z[3], z[0] - z[1], z[2]};
+}
 
 }  // namespace roap

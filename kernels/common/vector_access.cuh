@@ -69,6 +69,21 @@ __device__ __forceinline__ void store_scalars(T* p, const Vector<T>& v, int coun
   }
 }
 
+/// One access where kVectors (as can_use_vectors decided), else the first `count` elements.
+template <bool kVectors, class T>
+__device__ __forceinline__ Vector<T> load_elements(const T* p, int count) {
+  if constexpr (kVectors) return load_vector(p);
+  return load_scalars(p, count);
+}
+template <bool kVectors, class T>
+__device__ __forceinline__ void store_elements(T* p, const Vector<T>& v, int count) {
+  if constexpr (kVectors) {
+    store_vector(p, v);
+  } else {
+    store_scalars(p, v, count);
+  }
+}
+
 template <class T>
 __device__ __forceinline__ void to_floats(const Vector<T>& v, float (&x)[kVectorSize<T>]) {
 #pragma unroll

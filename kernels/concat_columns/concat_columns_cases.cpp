@@ -54,7 +54,12 @@ OperatorTests concat_columns_tests() {
   OperatorTests tests;
   tests.references = {{"concat_columns", ROAP_REFERENCE(run_forward)},
                       {"concat_columns_backward", ROAP_REFERENCE(run_backward)}};
-  tests.cases = {concat_case(1, {1}), concat_case(7, {5, 1, 17}), concat_case(67, {16, 33}), constant_input_case(),
+  tests.cases = {concat_case(1, {1}),
+                 concat_case(7, {5, 1, 17}),
+                 concat_case(67, {16, 33}),
+                 concat_case(5, {4, 16, 12}),
+                 concat_case(3, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}),
+                 constant_input_case(),
                  concat_case(500, {256, 768, 256}, true)};
   return tests;
 }

@@ -8,11 +8,17 @@ namespace roap::cpu {
 
 namespace {
 constexpr std::int64_t kRowGrain = 64;
+
+template <class Part>
+std::int64_t columns_of(std::span<const Part> parts) {
+  std::int64_t columns = 0;
+  for (const Part& part : parts) columns += part.columns;
+  return columns;
+}
 }  // namespace
 
 void concat_columns_forward(std::int64_t rows, std::span<const ColumnPart<const float>> parts, float* y) {
-  std::int64_t all_columns = 0;
-  for (const auto& part : parts) all_columns += part.columns;
+  const std::int64_t all_columns = columns_of(parts);
   parallel_ranges(rows, kRowGrain, [&](std::int64_t begin, std::int64_t end) {
     float* out = y + begin * all_columns;
     for (std::int64_t r = begin; r < end; ++r) {
@@ -21,13 +27,17 @@ void concat_columns_forward(std::int64_t rows, std::span<const ColumnPart<const 
   });
 }
 
-void concat_columns_backward(std::int64_t rows, std::int64_t all_columns, std::int64_t first, const float* dy,
-                             const ColumnPart<float>& dx, bool accumulate) {
+void concat_columns_backward(std::int64_t rows, std::span<const ColumnPart<float>> gradients, const float* dy) {
+  const std::int64_t all_columns = columns_of(gradients);
   parallel_ranges(rows, kRowGrain, [&](std::int64_t begin, std::int64_t end) {
+    const float* row = dy + begin * all_columns;
     for (std::int64_t r = begin; r < end; ++r) {
-      const float* row = dy + r * all_columns + first;
-      float* out = dx.x + r * dx.columns;
-      for (std::int64_t k = 0; k < dx.columns; ++k) out[k] = accumulate ? out[k] + row[k] : row[k];
+      for (const ColumnPart<float>& part : gradients) {
+        float* out = part.x != nullptr ? part.x + r * part.columns : nullptr;
+        for (std::int64_t k = 0; out != nullptr && k < part.columns; ++k)
+          out[k] = part.accumulate ? out[k] + row[k] : row[k];
+        row += part.columns;
+      }
     }
   });
 }

@@ -3,7 +3,6 @@
 #include <numeric>
 
 #include "engine/autodiff.h"
-#include "kernels/concat_columns/concat_columns.h"
 
 namespace roap {
 
@@ -26,10 +25,14 @@ void ConcatColumnsOp::gradient(GradientContext& g) const {
   g.emit("backward", std::make_shared<ConcatColumnsBackwardOp>(std::move(columns)), {g.grad(0)}, gradient_of);
 }
 
-void ConcatColumnsOp::run_cpu(const RunContext& c) const {
-  std::vector<cpu::ColumnPart<const float>> parts;
+std::vector<ColumnPart<const float>> ConcatColumnsOp::parts(const RunContext& c) {
+  std::vector<ColumnPart<const float>> parts;
   for (std::size_t i = 0; i < c.input_specs().size(); ++i) parts.push_back({c.in<float>(i), c.in_shape(i)[1]});
-  cpu::concat_columns_forward(c.out_shape(0)[0], parts, c.out<float>(0));
+  return parts;
+}
+
+void ConcatColumnsOp::run_cpu(const RunContext& c) const {
+  cpu::concat_columns_forward(c.out_shape(0)[0], parts(c), c.out<float>(0));
 }
 
 Work ConcatColumnsOp::work(const Specs& /*in*/, const Specs& out) const {
@@ -45,15 +48,14 @@ Specs ConcatColumnsBackwardOp::infer(const Specs& inputs) const {
   return outputs;
 }
 
+std::vector<ColumnPart<float>> ConcatColumnsBackwardOp::parts(const RunContext& c) const {
+  std::vector<ColumnPart<float>> parts;
+  for (std::size_t i = 0; i < columns_.size(); ++i) parts.push_back({c.out<float>(i), columns_[i], c.accumulate(i)});
+  return parts;
+}
+
 void ConcatColumnsBackwardOp::run_cpu(const RunContext& c) const {
-  std::int64_t first = 0;
-  for (std::size_t i = 0; i < columns_.size(); ++i) {
-    if (c.out<float>(i) != nullptr) {
-      cpu::concat_columns_backward(c.in_shape(0)[0], c.in_shape(0)[1], first, c.in<float>(0),
-                                   {c.out<float>(i), columns_[i]}, c.accumulate(i));
-    }
-    first += columns_[i];
-  }
+  cpu::concat_columns_backward(c.in_shape(0)[0], parts(c), c.in<float>(0));
 }
 
 Work ConcatColumnsBackwardOp::work(const Specs& in, const Specs& /*out*/) const {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/graph.h"
+#include "kernels/concat_columns/concat_columns.h"
 
 namespace roap {
 
@@ -15,6 +16,8 @@ class ConcatColumnsOp : public Op {
   void gradient(GradientContext& context) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
+  /// The inputs as launchers take them.
+  [[nodiscard]] static std::vector<ColumnPart<const float>> parts(const RunContext& context);
 };
 
 /// Input dy [rows, all columns]; outputs dx_i [rows, columns[i]].
@@ -28,6 +31,8 @@ class ConcatColumnsBackwardOp : public Op {
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
 
   [[nodiscard]] const std::vector<std::int64_t>& columns() const { return columns_; }
+  /// The outputs as launchers take them.
+  [[nodiscard]] std::vector<ColumnPart<float>> parts(const RunContext& context) const;
 
  private:
   std::vector<std::int64_t> columns_;

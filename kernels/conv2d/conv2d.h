@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "kernels/common/cuda_types.h"
+
 // 2-D convolution without bias (cross-correlation), images NHWC, weights OIHW:
 //   y[n, oy, ox, o] = sum over i, ky, kx of x[n, oy s + ky - p, ox s + kx - p, i] w[o, i, ky, kx],  zero outside the
 //   image.
@@ -73,4 +75,31 @@ std::unique_ptr<Conv2dPlan> conv2d_chunked_plan(Conv2dPass pass, const Conv2dDim
 std::unique_ptr<Conv2dPlan> conv2d_positions_plan(Conv2dPass pass, const Conv2dDims& dims);
 
 }  // namespace cpu
+
+namespace cuda {
+
+/// As in cpu, on the device. a, b and result are as there, but x, y and their gradients are stored as T: float
+/// (products and sums in f32) or Bf16 (products of bf16 on tensor cores, weights rounded to bf16, sums in f32); w and
+/// dw are float.
+class Conv2dPlan {
+ public:
+  Conv2dPlan() = default;
+  Conv2dPlan(const Conv2dPlan&) = delete;
+  Conv2dPlan& operator=(const Conv2dPlan&) = delete;
+  virtual ~Conv2dPlan() = default;
+  [[nodiscard]] virtual std::size_t workspace_bytes() const = 0;
+  /// `workspace`: device memory of workspace_bytes(), aligned to 256 bytes.
+  virtual void run(const void* a, const void* b, void* result, bool accumulate, std::byte* workspace,
+                   Stream stream) const = 0;
+};
+
+/// The plan that suits the sizes best.
+template <class T>
+std::unique_ptr<Conv2dPlan> conv2d_plan(Conv2dPass pass, const Conv2dDims& dims);
+template <>
+std::unique_ptr<Conv2dPlan> conv2d_plan<float>(Conv2dPass pass, const Conv2dDims& dims);
+template <>
+std::unique_ptr<Conv2dPlan> conv2d_plan<Bf16>(Conv2dPass pass, const Conv2dDims& dims);
+
+}  // namespace cuda
 }  // namespace roap

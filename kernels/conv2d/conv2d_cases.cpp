@@ -33,6 +33,15 @@ OpCase conv2d_case(const Conv2dDims& d, bool performance = false) {
   return c;
 }
 
+/// x in bf16. The device rounds weights to bf16, so they are numbers that this does not change.
+OpCase bf16_case(const Conv2dDims& d) {
+  OpCase c = conv2d_case(d);
+  c.name += "_bf16";
+  c.inputs = {CaseInput::normal("x", {d.n, d.h, d.w, d.ci}).in_bf16(),
+              CaseInput::integers("w", f32({d.co, d.ci, d.kh, d.kw}), -9, 9)};
+  return c;
+}
+
 }  // namespace
 
 OperatorTests conv2d_tests() {
@@ -62,7 +71,28 @@ OperatorTests conv2d_tests() {
                  conv2d_case({192, 8, 8, 64, 64, 3, 3, 1, 1}, true),
                  conv2d_case({192, 4, 4, 128, 128, 3, 3, 1, 1}, true),
                  conv2d_case({192, 2, 2, 256, 256, 3, 3, 1, 1}, true),
-                 conv2d_case({192, 1, 1, 512, 512, 3, 3, 1, 1}, true)};
+                 conv2d_case({192, 1, 1, 512, 512, 3, 3, 1, 1}, true),
+                 bf16_case({1, 1, 1, 1, 1, 1, 1, 1, 0}),
+                 bf16_case({3, 8, 8, 1, 16, 7, 7, 2, 3}),
+                 bf16_case({2, 9, 7, 3, 17, 7, 7, 2, 3}),
+                 bf16_case({5, 8, 8, 3, 17, 3, 3, 1, 1}),
+                 bf16_case({3, 9, 7, 17, 5, 3, 3, 2, 1}),
+                 bf16_case({2, 3, 9, 4, 6, 2, 5, 2, 1}),
+                 bf16_case({2, 2, 3, 2, 3, 5, 7, 3, 4}),
+                 bf16_case({3, 4, 4, 72, 40, 3, 3, 1, 1}),  // a second chunk of channels, a little of it
+                 bf16_case({2, 5, 5, 16, 24, 1, 1, 2, 0}),  // positions that no tap reaches
+                 bf16_case({2, 6, 7, 16, 8, 5, 3, 1, 1}),   // more taps than a block holds at a time
+                 bf16_case({7, 2, 2, 17, 16, 3, 3, 1, 1}),
+                 bf16_case({6, 1, 1, 64, 65, 3, 3, 1, 1}),
+                 bf16_case({17, 8, 8, 64, 64, 3, 3, 1, 1}),  // the layers of ResNet-18 on 32 x 32 images
+                 bf16_case({3, 8, 8, 64, 128, 3, 3, 2, 1}),
+                 bf16_case({3, 8, 8, 64, 128, 1, 1, 2, 0}),
+                 bf16_case({3, 4, 4, 128, 128, 3, 3, 1, 1}),
+                 bf16_case({3, 4, 4, 128, 256, 3, 3, 2, 1}),
+                 bf16_case({3, 2, 2, 256, 256, 3, 3, 1, 1}),
+                 bf16_case({3, 2, 2, 256, 512, 3, 3, 2, 1}),
+                 bf16_case({19, 1, 1, 512, 512, 3, 3, 1, 1}),
+                 bf16_case({2, 32, 32, 3, 64, 7, 7, 2, 3})};
   return tests;
 }
 

@@ -26,6 +26,13 @@ OpCase pool_case(const Shape& x, bool performance = false) {
   return c;
 }
 
+OpCase bf16_case(const Shape& x) {
+  OpCase c = pool_case(x);
+  c.name += "_bf16";
+  c.inputs[0] = std::move(c.inputs[0]).in_bf16();
+  return c;
+}
+
 }  // namespace
 
 OperatorTests global_avg_pool_tests() {
@@ -33,7 +40,8 @@ OperatorTests global_avg_pool_tests() {
   tests.references = {{"global_avg_pool", ROAP_REFERENCE(run_forward)},
                       {"global_avg_pool_backward", ROAP_REFERENCE(run_backward)}};
   tests.cases = {pool_case({1, 1, 1, 1}),  pool_case({3, 9, 7, 3}),   pool_case({7, 2, 2, 17}),
-                 pool_case({5, 1, 1, 64}), pool_case({67, 5, 5, 65}), pool_case({192, 4, 4, 512}, true)};
+                 pool_case({5, 1, 1, 64}), pool_case({67, 5, 5, 65}), bf16_case({3, 9, 7, 3}),
+                 bf16_case({5, 1, 1, 64}), bf16_case({7, 2, 3, 24}),  pool_case({192, 4, 4, 512}, true)};
   return tests;
 }
 

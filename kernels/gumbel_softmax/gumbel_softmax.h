@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/common/cuda_types.h"
 #include "kernels/common/philox.h"
 
 // Samples one relaxed choice per group of logits: z = softmax((logits + Gumbel) sharpness) within each group, with
@@ -24,7 +25,9 @@ struct GumbelSoftmaxDims {
 };
 
 /// The RandomKey that travels as a tensor u32 [4].
-inline RandomKey random_key_of(const std::uint32_t* words) { return {words[0], words[1], words[2], words[3]}; }
+ROAP_HOST_DEVICE inline RandomKey random_key_of(const std::uint32_t* words) {
+  return {words[0], words[1], words[2], words[3]};
+}
 
 namespace cpu {
 
@@ -38,4 +41,16 @@ void gumbel_softmax_backward(const GumbelSoftmaxDims& d, const GumbelSoftmaxPara
                              float* dlogits);
 
 }  // namespace cpu
+
+namespace cuda {
+
+/// As in cpu, on the device; offsets [groups + 1]: where each group begins in a row, then P.
+void gumbel_softmax_forward(const GumbelSoftmaxDims& d, const GumbelSoftmaxParams& params, const float* logits,
+                            const float* sharpness, const std::uint32_t* key, float* z, const int* offsets,
+                            Stream stream);
+void gumbel_softmax_backward(const GumbelSoftmaxDims& d, const GumbelSoftmaxParams& params, const float* dz,
+                             const float* logits, const float* sharpness, const std::uint32_t* key, const float* z,
+                             float* dlogits, const int* offsets, Stream stream);
+
+}  // namespace cuda
 }  // namespace roap

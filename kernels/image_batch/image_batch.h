@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 
+#include "kernels/common/cuda_types.h"
 #include "kernels/common/philox.h"
 
 // Gathers images of a data set and normalises them: y[b, r, q, c] = images[index[b], r', q', c] scale[c] + shift[c],
@@ -47,4 +48,13 @@ void image_batch(const ImageBatchDims& d, const ImageBatchParams& params, const 
                  const std::int32_t* index, const std::uint32_t* key, float* y);
 
 }  // namespace cpu
+
+namespace cuda {
+
+/// As in cpu, on the device. T is float or Bf16.
+template <class T>
+void image_batch(const ImageBatchDims& d, const ImageBatchParams& params, const std::uint8_t* images,
+                 const std::int32_t* index, const std::uint32_t* key, T* y, Stream stream);
+
+}  // namespace cuda
 }  // namespace roap

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/common/cuda_types.h"
+
 // Layer normalisation (Ba et al. 2016), with an optional ReLU behind it:
 //   xhat[r, k] = (x[r, k] - mean[r]) * rstd[r], rstd = 1 / sqrt(variance + epsilon), both over the columns of a row;
 //   y = gamma * xhat + beta, and y = max(y, 0) with relu.
@@ -33,4 +35,16 @@ void layer_norm_backward(const LayerNormDims& d, const float* dy, const float* y
                          float* workspace);
 
 }  // namespace cpu
+
+namespace cuda {
+
+/// As in cpu, on the device.
+void layer_norm_forward(const LayerNormDims& d, const float* x, const float* gamma, const float* beta, float* y,
+                        float* mean, float* rstd, Stream stream);
+std::size_t layer_norm_backward_workspace(const LayerNormDims& d);
+void layer_norm_backward(const LayerNormDims& d, const float* dy, const float* y, const float* x, const float* gamma,
+                         const float* mean, const float* rstd, float* dx, bool accumulate, float* dgamma, float* dbeta,
+                         float* workspace, Stream stream);
+
+}  // namespace cuda
 }  // namespace roap

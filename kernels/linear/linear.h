@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "kernels/common/cuda_types.h"
+
 // Linear (fully connected) layer: y[r, o] = sum_i x[r, i] w[o, i] + b[o].
 // Gradients: dx = dy w;  dw = dy' x;  db = column sums of dy.
 
@@ -21,4 +23,14 @@ void linear_backward_data(const LinearDims& d, const float* dy, const float* w, 
 void linear_backward_weight(const LinearDims& d, const float* dy, const float* x, float* dw, float* db);
 
 }  // namespace cpu
+
+namespace cuda {
+
+/// As in cpu, on the device.
+void linear_forward(const LinearDims& d, const float* x, const float* w, const float* b, float* y, Stream stream);
+void linear_backward_data(const LinearDims& d, const float* dy, const float* w, float* dx, bool accumulate,
+                          Stream stream);
+void linear_backward_weight(const LinearDims& d, const float* dy, const float* x, float* dw, float* db, Stream stream);
+
+}  // namespace cuda
 }  // namespace roap

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "kernels/common/cuda_types.h"
+
 // 2-D max pooling of images NHWC: y[n, oy, ox, c] = max over taps (ky, kx) of x[n, oy s + ky - p, ox s + kx - p, c]
 // inside the image. `winner` holds the tap ky kernel + kx of the maximum, the lowest one of equal values; the first NaN
 // wins. Gradient: dx gets dy at the winners.
@@ -29,4 +31,15 @@ void max_pool2d_backward(const MaxPool2dDims& d, const float* dy, const std::uin
                          bool accumulate);
 
 }  // namespace cpu
+
+namespace cuda {
+
+/// As in cpu, on the device. T, the type of x, y and their gradients, is float or Bf16.
+template <class T>
+void max_pool2d_forward(const MaxPool2dDims& d, const T* x, T* y, std::uint8_t* winner, Stream stream);
+template <class T>
+void max_pool2d_backward(const MaxPool2dDims& d, const T* dy, const std::uint8_t* winner, T* dx, bool accumulate,
+                         Stream stream);
+
+}  // namespace cuda
 }  // namespace roap

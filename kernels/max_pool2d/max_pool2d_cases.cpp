@@ -47,6 +47,13 @@ OpCase nan_case() {
   return c;
 }
 
+OpCase in_bf16(OpCase c) {
+  c.name += "_bf16";
+  c.inputs[0] = std::move(c.inputs[0]).in_bf16();
+  c.check_gradient = false;  // rounded values tie, and a tie's gradient has no finite difference
+  return c;
+}
+
 }  // namespace
 
 OperatorTests max_pool2d_tests() {
@@ -63,6 +70,11 @@ OperatorTests max_pool2d_tests() {
                  pool_case({130, 8, 8, 33}, {}),
                  tie_case({3, 8, 8, 17}),
                  nan_case(),
+                 in_bf16(pool_case({3, 9, 7, 3}, {})),
+                 in_bf16(pool_case({2, 8, 8, 16}, {})),
+                 in_bf16(pool_case({2, 5, 5, 24}, {3, 1, 1})),
+                 in_bf16(pool_case({2, 8, 9, 8}, {2, 2, 0})),
+                 in_bf16(nan_case()),
                  pool_case({192, 16, 16, 64}, {}, true)};
   return tests;
 }

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "kernels/common/cuda_stream.h"
+#include "kernels/common/cuda_types.h"
 #include "kernels/common/philox.h"
 
 // Draws the pairs of a step. Each pair has `symbols` images; image position p (image j of pair b: p = b symbols + j)
@@ -46,4 +46,12 @@ void pair_batch(const PairBatchDims& d, const std::uint32_t* key, const std::int
                 const std::int32_t* class_images, const float* tables, std::int32_t* index, float* y);
 
 }  // namespace cpu
+
+namespace cuda {
+
+/// As in cpu, on the device.
+void pair_batch(const PairBatchDims& d, const std::uint32_t* key, const std::int32_t* class_begin,
+                const std::int32_t* class_images, const float* tables, std::int32_t* index, float* y, Stream stream);
+
+}  // namespace cuda
 }  // namespace roap

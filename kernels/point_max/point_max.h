@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "kernels/common/cuda_types.h"
+
 // Maximum over a set: y[n, k] = max over points p of x[n, p, k]; index[n, k] = the point that wins, the lowest one in a
 // tie. Gradient: dx[n, index[n, k], k] = dy[n, k], zero elsewhere.
 
@@ -19,4 +21,13 @@ void point_max_forward(const PointMaxDims& d, const float* x, float* y, std::int
 void point_max_backward(const PointMaxDims& d, const float* dy, const std::int32_t* index, float* dx, bool accumulate);
 
 }  // namespace cpu
+
+namespace cuda {
+
+/// As in cpu, on the device.
+void point_max_forward(const PointMaxDims& d, const float* x, float* y, std::int32_t* index, Stream stream);
+void point_max_backward(const PointMaxDims& d, const float* dy, const std::int32_t* index, float* dx, bool accumulate,
+                        Stream stream);
+
+}  // namespace cuda
 }  // namespace roap

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/common/cuda_types.h"
+
 // A PointNet branch (Qi et al. 2017), fused: one network on every element of a set, then the maximum over the set. Here
 // the sets are the tasks and the elements the pairs of the batch. Row (t, i) of group g is x = [y[t, i]; s[i, columns
 // of g]] and
@@ -51,6 +53,14 @@ struct PointMlpInputs {
   PointMlpWeights<const T> w;
 };
 
+/// How the CUDA device multiplies the matrices of layers 3 and 6: on CUDA cores in f32, or on tensor cores with
+/// operands rounded to bf16 and sums in f32. Everything else is f32 in both. The cpu device computes in f32.
+enum class PointMlpMath : std::uint8_t { f32, bf16 };
+
+struct PointMlpOptions {
+  PointMlpMath math = PointMlpMath::f32;
+};
+
 namespace cpu {
 
 /// Scratch memory in bytes, to be passed 64-byte aligned as `workspace`.
@@ -67,4 +77,17 @@ void point_mlp_backward(const PointMlpDims& d, const PointMlpInputs<float>& in, 
                         std::byte* workspace);
 
 }  // namespace cpu
+
+namespace cuda {
+
+/// As in cpu, on the device; `columns` of the inputs stays on the host.
+std::size_t point_mlp_forward_workspace(const PointMlpDims& d, const PointMlpOptions& options);
+std::size_t point_mlp_backward_workspace(const PointMlpDims& d, const PointMlpOptions& options);
+void point_mlp_forward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in, float* h,
+                       std::int32_t* index, std::byte* workspace, Stream stream);
+void point_mlp_backward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in,
+                        const float* dh, const std::int32_t* index, float* ds, bool accumulate,
+                        const PointMlpWeights<float>& dw, std::byte* workspace, Stream stream);
+
+}  // namespace cuda
 }  // namespace roap

@@ -55,7 +55,7 @@ OpCase point_mlp_case(const std::string& mode, Columns columns, std::int64_t tas
               CaseInput::normal("beta4", {hidden}, 0.1, 0.2),
               CaseInput::normal("w6", {features, hidden}, 0, scale),
               CaseInput::normal("b6", {features}, 0, 0.2)};
-  c.op = std::make_shared<PointMlpOp>(PointMlpParams{std::move(columns)});
+  c.op = std::make_shared<PointMlpOp>(PointMlpParams{std::move(columns), {}});
   c.performance = performance;
   return c;
 }
@@ -65,6 +65,52 @@ OpCase some_constant_case() {
   OpCase c = point_mlp_case("io", {{2, 1}}, 9, 6, 19, 21, 4);
   c.name += "_constants";
   for (const std::size_t i : {1, 2, 4, 6, 10, 11}) c.inputs[i].differentiable = false;
+  return c;
+}
+
+/// Sizes beyond those of finite differences: many rows, or networks too large for fused kernels.
+OpCase large_case(OpCase c) {
+  c.check_gradient = false;
+  return c;
+}
+
+/// h of the tensor-core kernels. A near tie may have another winner, so that neither index nor gradients through it are
+/// compared. The operands of layers 3 and 6 are rounded to bf16, with a relative error of up to 1/512 each; of the
+/// sums, which are as large as the root of the number of terms, this is a fraction of 1/256, in both layers.
+OpCase bf16_case(OpCase c) {
+  c.name += "_bf16";
+  PointMlpParams params = static_cast<const PointMlpOp&>(*c.op).params();
+  params.options.math = PointMlpMath::bf16;
+  c.op = std::make_shared<PointMlpOp>(std::move(params));
+  for (CaseInput& input : c.inputs) input.differentiable = false;
+  c.compared_outputs = {0};
+  c.check_gradient = false;
+  c.cuda_bf16_roundings = 3;
+  return c;
+}
+
+/// Gradients of the tensor-core kernels through given winners. A ReLU's argument near zero may have another sign, after
+/// which gradients are not close any more; here none is near, and a third of the units is off.
+OpCase bf16_backward_case(const OpCase& forward) {
+  OpCase c = bf16_case(forward);
+  c.name += "_backward";
+  const auto& op = static_cast<const PointMlpOp&>(*c.op);
+  Specs specs;
+  for (const CaseInput& input : c.inputs) specs.push_back(input.spec);
+  const Specs outputs = op.infer(specs);
+  const auto pairs = static_cast<double>(specs[0].shape[1]);
+  for (const std::size_t beta : {5, 9}) {
+    std::vector<double> values;
+    for (std::int64_t k = 0; k < specs[beta].shape.count(); ++k) values.push_back(k % 3 == 0 ? -5 : 5);
+    c.inputs[beta] = CaseInput::list(c.inputs[beta].name, specs[beta], std::move(values)).constant();
+    c.inputs[beta - 1] = CaseInput::normal(c.inputs[beta - 1].name, specs[beta].shape, 1, 0.05).constant();
+  }
+  c.inputs.insert(c.inputs.begin(), {CaseInput::normal("dh", outputs[0].shape).constant(),
+                                     CaseInput::integers("index", outputs[1], 0, pairs - 1)});
+  c.op = std::make_shared<PointMlpBackwardOp>(op.params());
+  c.compared_outputs.clear();
+  for (std::size_t i = specs[1].present() ? 0 : 1; i <= kPointMlpWeights; ++i) c.compared_outputs.push_back(i);
+  c.cuda_bf16_roundings = 3;
   return c;
 }
 
@@ -85,6 +131,29 @@ OperatorTests point_mlp_tests() {
                  point_mlp_case("io", io, 3, 33, 65, 67, 0),
                  point_mlp_case("io", io, 21, 12, 32, 15, 6),
                  some_constant_case(),
+                 point_mlp_case("rel", rel, 1, 150, 17, 16, 0),
+                 large_case(point_mlp_case("io", io, 2, 3, 5, 259, 0)),
+                 large_case(point_mlp_case("mixed", {{2, 0}, {1, 1}}, 500, 70, 5, 31, 0)),
+                 large_case(point_mlp_case("rel", rel, 3, 9, 259, 7, 0)),
+                 large_case(point_mlp_case("many", {Columns::value_type(17, 1)}, 5, 7, 16, 9, 3)),
+                 bf16_case(point_mlp_case("out", out, 23, 9, 17, 5, 7)),
+                 bf16_case(point_mlp_case("rel", rel, 1, 150, 33, 16, 0)),
+                 bf16_case(point_mlp_case("mixed", {{2, 0}, {1, 1}}, 7, 5, 67, 96, 0)),
+                 bf16_case(point_mlp_case("io", io, 2, 131, 128, 97, 0)),
+                 bf16_case(point_mlp_case("io", io, 1, 130, 129, 192, 0)),
+                 bf16_case(point_mlp_case("rel", rel, 1, 129, 256, 256, 0)),
+                 bf16_case(point_mlp_case("rel", rel, 2, 3, 5, 259, 0)),
+                 bf16_case(point_mlp_case("many", {Columns::value_type(15, 1)}, 5, 7, 16, 9, 0)),
+                 bf16_case(point_mlp_case("io", io, 3, 5, 257, 7, 0)),
+                 bf16_backward_case(point_mlp_case("out", out, 23, 9, 17, 5, 7)),
+                 bf16_backward_case(point_mlp_case("rel", rel, 3, 150, 33, 16, 0)),
+                 bf16_backward_case(point_mlp_case("mixed", {{2, 0}, {1, 1}}, 7, 5, 67, 96, 0)),
+                 bf16_backward_case(point_mlp_case("io", io, 2, 131, 128, 97, 0)),
+                 bf16_backward_case(point_mlp_case("io", io, 1, 130, 129, 192, 0)),
+                 bf16_backward_case(point_mlp_case("rel", rel, 1, 129, 256, 256, 0)),
+                 bf16_backward_case(point_mlp_case("rel", rel, 2, 3, 5, 259, 0)),
+                 bf16_backward_case(point_mlp_case("mixed", {{2, 0}, {1, 1}}, 1200, 24, 5, 24, 0)),
+                 bf16_backward_case(point_mlp_case("many", {Columns::value_type(15, 1)}, 5, 7, 16, 9, 0)),
                  point_mlp_case("out", out, 500, 64, 256, 256, 1000, true),
                  point_mlp_case("rel", rel, 500, 64, 256, 256, 216, true),
                  point_mlp_case("io", io, 500, 64, 256, 256, 216, true),

@@ -133,7 +133,7 @@ Work PointMlpBackwardOp::work(const Specs& in, const Specs& out) const {
   return {2 * winners * hidden * dense + 4 * entries * hidden, 4 * elements};
 }
 
-TensorId point_mlp(Graph& graph, const std::string& name, TensorId y, TensorId s, std::vector<std::vector<int>> columns,
+TensorId point_mlp(Graph& graph, const std::string& name, TensorId y, TensorId s, PointMlpParams params,
                    std::int64_t hidden, std::int64_t features, double input_gain) {
   std::vector<TensorId> inputs{y, s};
   const auto linear = [&](const char* layer, std::int64_t out, std::int64_t in, double gain = 1) {
@@ -146,13 +146,14 @@ TensorId point_mlp(Graph& graph, const std::string& name, TensorId y, TensorId s
     inputs.push_back(graph.parameter(fmt::format("{}.{}.weight", name, layer), {hidden}, Initializer::constant(1)));
     inputs.push_back(graph.parameter(fmt::format("{}.{}.bias", name, layer), {hidden}, Initializer::constant(0)));
   };
+  const auto& columns = params.columns;
   const std::int64_t in_features = columns.empty() ? 1 : 1 + static_cast<std::int64_t>(columns[0].size());
   linear("0", hidden, in_features, input_gain);
   layer_norm("1");
   linear("3", hidden, hidden);
   layer_norm("4");
   linear("6", features, hidden);
-  return graph.apply(name, std::make_shared<PointMlpOp>(PointMlpParams{std::move(columns)}), inputs)[0];
+  return graph.apply(name, std::make_shared<PointMlpOp>(std::move(params)), inputs)[0];
 }
 
 }  // namespace roap

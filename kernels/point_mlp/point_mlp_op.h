@@ -12,6 +12,7 @@ namespace roap {
 /// network).
 struct PointMlpParams {
   std::vector<std::vector<int>> columns;
+  PointMlpOptions options;
 };
 
 /// Inputs y [tasks, pairs], s [pairs, symbols] (absent where no group has columns), then w0 [hidden, in], b0, gamma1,
@@ -53,6 +54,7 @@ class PointMlpBackwardOp : public Op {
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
 
   [[nodiscard]] PointMlpDims dims(const Specs& inputs) const;
+  [[nodiscard]] const PointMlpParams& params() const { return forward_.params(); }
   [[nodiscard]] const std::int32_t* columns() const { return forward_.columns(); }
 
  private:
@@ -79,7 +81,7 @@ PointMlpWeights<T> point_mlp_weight_gradients(const RunContext& c) {
 /// torch.nn.LayerNorm. y [tasks, pairs], s [pairs, symbols] or absent -> h [tasks, groups * features].
 /// `input_gain` multiplies the initial weights (not the biases) of the first layer: the LayerNorm behind it hides their
 /// common scale, so this is how finely the features tell nearby inputs apart at the start.
-TensorId point_mlp(Graph& graph, const std::string& name, TensorId y, TensorId s, std::vector<std::vector<int>> columns,
+TensorId point_mlp(Graph& graph, const std::string& name, TensorId y, TensorId s, PointMlpParams params,
                    std::int64_t hidden, std::int64_t features, double input_gain = 1);
 
 }  // namespace roap

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/common/cuda_types.h"
 #include "kernels/common/sketch_layout.h"
 
 // Expected length of every task's program, written out as a tree. Symbols have length 0; a line or inner node with
@@ -29,3 +30,21 @@ void program_length_backward(const TreeLayout& layout, std::int64_t tasks, const
                              float* dz, bool accumulate, float* workspace);
 
 }  // namespace roap::cpu
+
+namespace roap::cuda {
+
+std::size_t program_length_workspace(const StraightLineLayout& layout, std::int64_t tasks);
+std::size_t program_length_workspace(const TreeLayout& layout, std::int64_t tasks);
+
+/// As in cpu, on the device.
+void program_length_forward(const StraightLineLayout& layout, std::int64_t tasks, const float* z, float* length,
+                            float* workspace, Stream stream);
+void program_length_forward(const TreeLayout& layout, std::int64_t tasks, const float* z, float* length,
+                            float* workspace, Stream stream);
+
+void program_length_backward(const StraightLineLayout& layout, std::int64_t tasks, const float* dlength, const float* z,
+                             float* dz, bool accumulate, float* workspace, Stream stream);
+void program_length_backward(const TreeLayout& layout, std::int64_t tasks, const float* dlength, const float* z,
+                             float* dz, bool accumulate, float* workspace, Stream stream);
+
+}  // namespace roap::cuda

@@ -50,9 +50,9 @@ OperatorTests program_length_tests() {
   OperatorTests tests;
   tests.references = {{"program_length", ROAP_REFERENCE(run_forward)},
                       {"program_length_backward", ROAP_REFERENCE(run_backward)}};
-  tests.cases = {lines_case(1, 1, 1),  lines_case(3, 3, 5), lines_case(4, 5, 17),
-                 lines_case(3, 10, 3), tree_case(1, 1, 1),  tree_case(3, 2, 5),
-                 tree_case(4, 3, 17),  tree_case(3, 5, 3),  lines_case(3, 30, 500, true)};
+  tests.cases = {lines_case(1, 1, 1), lines_case(3, 3, 5),  lines_case(4, 5, 17),        lines_case(3, 10, 3),
+                 tree_case(1, 1, 1),  tree_case(3, 2, 5),   tree_case(4, 3, 17),         tree_case(3, 5, 3),
+                 tree_case(1, 7, 2),  lines_case(2, 35, 3), lines_case(3, 30, 500, true)};
   return tests;
 }
 

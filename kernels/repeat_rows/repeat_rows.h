@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "kernels/common/cuda_types.h"
+
 // Every row `copies` times in a row: y[r copies + s, c] = x[r, c]. Gradient: dx[r, c] = sum_s dy[r copies + s, c], in
 // order.
 
@@ -19,4 +21,12 @@ void repeat_rows_forward(const RepeatRowsDims& d, const float* x, float* y);
 void repeat_rows_backward(const RepeatRowsDims& d, const float* dy, float* dx);
 
 }  // namespace cpu
+
+namespace cuda {
+
+/// As in cpu, on the device.
+void repeat_rows_forward(const RepeatRowsDims& d, const float* x, float* y, Stream stream);
+void repeat_rows_backward(const RepeatRowsDims& d, const float* dy, float* dx, Stream stream);
+
+}  // namespace cuda
 }  // namespace roap

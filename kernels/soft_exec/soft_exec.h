@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/common/cuda_types.h"
 #include "kernels/common/sketch_layout.h"
 
 // Executes the soft straight-line program of every task on every pair. The first `symbols` values are the pair's
@@ -33,4 +34,26 @@ void soft_exec_backward(const SoftExecDims& d, const float* dyhat, const float* 
                         bool accumulate_z, float* dsymbols, bool accumulate_symbols, float* workspace);
 
 }  // namespace cpu
+
+namespace cuda {
+
+std::size_t soft_exec_forward_workspace(const SoftExecDims& d);
+std::size_t soft_exec_backward_workspace(const SoftExecDims& d);
+
+/// As in cpu, on the device.
+void soft_exec_forward(const SoftExecDims& d, const float* z, const float* symbols, float* yhat, float* workspace,
+                       Stream stream);
+void soft_exec_backward(const SoftExecDims& d, const float* dyhat, const float* z, const float* symbols, float* dz,
+                        bool accumulate_z, float* dsymbols, bool accumulate_symbols, float* workspace, Stream stream);
+
+/// The launchers use kernels that keep all values in registers for the layouts of soft_exec_unrolled, and these for all
+/// others. `parts` gets dsymbols of every task [T, B, V].
+bool soft_exec_unrolled(const StraightLineLayout& layout);
+std::size_t soft_exec_general_workspace(const SoftExecDims& d, bool backward);
+void soft_exec_general_forward(const SoftExecDims& d, const float* z, const float* symbols, float* yhat,
+                               float* workspace, Stream stream);
+void soft_exec_general_backward(const SoftExecDims& d, const float* dyhat, const float* z, const float* symbols,
+                                float* dz, bool accumulate_z, float* parts, float* workspace, Stream stream);
+
+}  // namespace cuda
 }  // namespace roap

@@ -53,6 +53,10 @@ OperatorTests soft_exec_tests() {
                  exec_case(4, 30, 1, 7),
                  exec_case(3, 5, 19, 67),
                  exec_case(2, 3, 3, 131),
+                 exec_case(3, 3, 2, 523),
+                 exec_case(3, 8, 3, 65),
+                 exec_case(3, 10, 2, 31),
+                 exec_case(3, 20, 2, 33),
                  without_gradient_of(exec_case(3, 5, 9, 17), 0),
                  without_gradient_of(exec_case(3, 5, 9, 17), 1),
                  exec_case(3, 30, 500, 64, true)};

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "kernels/common/cuda_types.h"
+
 // Loss of a step. Each of the T tasks has S program samples (rows t S .. t S + S - 1 of yhat). error_ts = mean over the
 // pairs of (yhat - y)^2 / sigma_t^2, and
 //   gaussian: loss = mean over the tasks of mean_s error_ts + lambda mean_s length_ts
@@ -38,4 +40,16 @@ void task_loss_backward(const TaskLossDims& d, const TaskLossParams& params, con
                         float* dyhat, float* dlength);
 
 }  // namespace cpu
+
+namespace cuda {
+
+/// As in cpu, on the device; forward with one counter (kernels/common/last_block.cuh).
+void task_loss_forward(const TaskLossDims& d, const TaskLossParams& params, const float* yhat, const float* y,
+                       const float* sigma, const float* length, const float* lambda, const float* floor, float* loss,
+                       float* error, unsigned* counter, Stream stream);
+void task_loss_backward(const TaskLossDims& d, const TaskLossParams& params, const float* dloss, const float* yhat,
+                        const float* y, const float* sigma, const float* lambda, const float* floor, const float* error,
+                        float* dyhat, float* dlength, Stream stream);
+
+}  // namespace cuda
 }  // namespace roap

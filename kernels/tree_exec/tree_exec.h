@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/common/cuda_types.h"
 #include "kernels/common/sketch_layout.h"
 
 // Executes the soft syntax tree of every task on every pair. A leaf is a mixture of the pair's symbols; an inner node
@@ -32,4 +33,17 @@ void tree_exec_backward(const TreeExecDims& d, const float* dyhat, const float* 
                         bool accumulate_z, float* dsymbols, bool accumulate_symbols, float* workspace);
 
 }  // namespace cpu
+
+namespace cuda {
+
+std::size_t tree_exec_forward_workspace(const TreeExecDims& d);
+std::size_t tree_exec_backward_workspace(const TreeExecDims& d);
+
+/// As in cpu, on the device.
+void tree_exec_forward(const TreeExecDims& d, const float* z, const float* symbols, float* yhat, float* workspace,
+                       Stream stream);
+void tree_exec_backward(const TreeExecDims& d, const float* dyhat, const float* z, const float* symbols, float* dz,
+                        bool accumulate_z, float* dsymbols, bool accumulate_symbols, float* workspace, Stream stream);
+
+}  // namespace cuda
 }  // namespace roap

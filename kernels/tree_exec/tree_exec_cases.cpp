@@ -50,6 +50,7 @@ OperatorTests tree_exec_tests() {
                  exec_case(3, 3, 1, 64),
                  exec_case(3, 5, 3, 33),
                  exec_case(1, 5, 9, 7),
+                 exec_case(3, 2, 3, 131),
                  without_gradient_of(exec_case(3, 2, 9, 17), 0),
                  without_gradient_of(exec_case(3, 2, 9, 17), 1),
                  exec_case(3, 5, 500, 64, true)};

@@ -115,10 +115,7 @@ def recompute(trace, dtype, memory_format=torch.contiguous_format, reverse=False
     if method == "marginal":
         return finish(outputs, weights)
     winners = {n: order.argsort()[w.long()] for n, w in trace.group("winner.").items()}
-    synthesised = synthesise(trace, weights, y, symbols, sum(sketch.groups), winners or None)
-    logits = synthesised
-    if float(trace.setting("train.explore", 0.0)) > 0:
-        logits = reference.mix_uniform(logits, trace.number("explore"), sketch.groups)
+    logits = synthesise(trace, weights, y, symbols, sum(sketch.groups), winners or None)
     noisy = trace.setting("train.method") != "softmax" and "noise.gumbel" in trace.tensors
     noise = trace.tensors["noise.gumbel"].to(dtype) if noisy else 0.0  # [T samples, P]
     samples = int(trace.setting("train.samples", 1))
@@ -128,7 +125,7 @@ def recompute(trace, dtype, memory_format=torch.contiguous_format, reverse=False
     floor = trace.number("loss_floor")
     loss = reference.task_loss(trace.setting("train.loss"), yhat, y, sigma, length, trace.number("lambda"), floor)
     loss.backward()
-    outputs |= {"logits": synthesised, "z": z, "yhat": yhat[:, order], "length": length,
+    outputs |= {"logits": logits, "z": z, "yhat": yhat[:, order], "length": length,
                 "program_loss" if method == "hybrid" else "loss": loss.view(1)}
     return finish(outputs, weights)
 

@@ -143,14 +143,6 @@ def combine_length(operator, a, b):
     return operator[:, :3].sum(1) * (1 + a + b) + operator[:, 3] * a
 
 
-def mix_uniform(logits, share, groups):
-    """log of (1 - share) softmax + share uniform, in every group of the last axis."""
-    parts = torch.split(logits, groups, -1)
-    if share == 0:
-        return torch.cat([part.log_softmax(-1) for part in parts], -1)
-    return torch.cat([torch.log((1 - share) * part.softmax(-1) + share / part.shape[-1]) for part in parts], -1)
-
-
 def gumbel_softmax(logits, noise, sharpness, groups, straight_through=False):
     """softmax((logits + noise) sharpness) in every group of the last axis; straight-through: one-hot values with the
     gradient of the softmax (ties go to the lowest index)."""

@@ -25,8 +25,8 @@ PROGRAM_COMMON = ("kernels/common/error.h", "kernels/common/parallel.h")
 WORDS = [
     (re.compile(r"\b__shared__\b"), ("kernels/common/shared.h", "tests/simt/"),
      "__shared__ is for kernels/common/shared.h: say ROAP_SHARED or dynamic_shared"),
-    (re.compile(r"\bROAP_SIMT\b"), ("kernels/common/", "tests/simt/"),
-     "only kernels/common and the emulator may tell it apart from CUDA (ROAP_SIMT)"),
+    (re.compile(r"\bROAP_SIMT\b"), ("kernels/common/", "tests/simt/", "tests/cuda/cuda_test.h"),
+     "only kernels/common, the emulator and tests/cuda/cuda_test.h may tell it apart from CUDA (ROAP_SIMT)"),
 ]
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 

@@ -80,6 +80,50 @@ TEST(Resume, WithEverythingRestoredTheBitsAreEqual) {
   EXPECT_TRUE(ends_equal([](TinyRun&) {}));
 }
 
+// While runs are screened, the best one so far is part of the state.
+TEST(Resume, AmongSeveralRunsTheBitsAreEqual) {
+  io::Config config = tiny_config();
+  config.train.runs = 3;
+  config.train.screen_steps = 3;
+  config.train.steps = 6;
+  constexpr std::uint64_t kAllSteps = 12;
+  const auto train_to = [](TinyRun& run, std::uint64_t step) {
+    while (run.trainer.state().step < step) {
+      if (run.trainer.at_run_end()) run.trainer.end_run();
+      run.train(1);
+    }
+  };
+  TinyRun whole(config);
+  train_to(whole, kAllSteps);
+  for (const std::uint64_t stop : {2U, 3U, 5U, 6U, 8U, 9U, 10U}) {
+    const io::TempFolder folder;
+    TinyRun before(config);
+    train_to(before, stop);
+    io::save_checkpoint(folder.path(), before.model, before.trainer.state(), 0, 1.0);
+    const io::Checkpoint checkpoint =
+        io::load_checkpoint(folder.path(), static_cast<std::int64_t>(stop), io::config_sha256(config));
+    TinyRun resumed(config);
+    io::restore_model(checkpoint, resumed.model, true);
+    resumed.trainer.restore(io::restore_state(checkpoint));
+    train_to(resumed, kAllSteps);
+    EXPECT_EQ(resumed.state(), whole.state()) << "stopped at step " << stop;
+  }
+}
+
+TEST(Resume, WithoutTheSmoothedLossAnotherRunMayGoOn) {
+  io::Config config = tiny_config();
+  config.train.runs = 2;
+  config.train.screen_steps = 3;
+  TinyRun run(config);
+  run.train(3);
+  TrainerState state = run.trainer.state();
+  state.smooth_loss = 1e9;  // worse than whatever the second run ends with
+  run.trainer.restore(state);
+  run.trainer.end_run();
+  run.train(3);
+  EXPECT_EQ(run.trainer.end_run().best->run, 1U);
+}
+
 TEST(Resume, WithoutAdamsStepCountTheyDiffer) {
   EXPECT_FALSE(ends_equal([](TinyRun& run) { set_to(run, run.store().slot("adam.step", Arena::buffers), 0); }));
 }

@@ -90,6 +90,64 @@ TEST(Trainer, SameBitsForOneAndTwoThreadsAndFromRunToRun) {
   EXPECT_NE(one, train_few_steps(other, 1, 12));
 }
 
+// Three runs of four steps each are screened; the best one goes on for six more.
+Config config_of_runs() {
+  Config config = small_config(6);
+  config.train.runs = 3;
+  config.train.screen_steps = 4;
+  config.train.steps = 10;
+  return config;
+}
+
+TEST(Trainer, TheBestOfSeveralRunsGoesOnWhereItWas) {
+  const search::FormulaPool pool = search::FormulaPool::enumerate(3, 2);
+  const Benchmark benchmark = small_benchmark(pool, 6);
+  const Config config = config_of_runs();
+  Model model(config, problem_shape(*benchmark.train));
+  Trainer trainer(model, *benchmark.train);
+  EXPECT_EQ(trainer.total_steps(), 18U);
+  const auto weights = [&] { return model.store().read(model.store().all(Arena::weights)); };
+  std::vector<std::vector<float>> first;
+  std::vector<std::vector<float>> last;
+  std::vector<double> loss;
+  for (int run = 0; run < 3; ++run) {
+    first.push_back(weights());
+    EXPECT_EQ(trainer.step_of_run(trainer.state().step), 0U);
+    EXPECT_THROW(trainer.end_run(), UsageError);
+    for (int step = 0; step < 4; ++step) trainer.step();
+    EXPECT_THROW(trainer.step(), UsageError);
+    last.push_back(weights());
+    const Trainer::RunEnd end = trainer.end_run();
+    loss.push_back(end.loss);
+    EXPECT_EQ(end.chosen, run == 2);
+    EXPECT_EQ(end.best->loss, *std::min_element(loss.begin(), loss.end()));
+  }
+  EXPECT_NE(first[0], first[1]);
+  EXPECT_NE(first[1], first[2]);
+  const auto best = static_cast<std::size_t>(std::min_element(loss.begin(), loss.end()) - loss.begin());
+  EXPECT_EQ(weights(), last[best]);
+  EXPECT_EQ(model.store().read(model.store().slot(kAdamStep, Arena::buffers))[0], 4);
+  EXPECT_EQ(trainer.step_of_run(trainer.state().step), 4U);
+  for (int step = 0; step < 6; ++step) trainer.step();
+  EXPECT_EQ(trainer.state().step, trainer.total_steps());
+}
+
+TEST(Trainer, ALaterRunStartsLikeAFreshOneOfOtherWeights) {
+  const search::FormulaPool pool = search::FormulaPool::enumerate(3, 2);
+  const Benchmark benchmark = small_benchmark(pool, 6);
+  const Config config = config_of_runs();
+  Model model(config, problem_shape(*benchmark.train));
+  Trainer trainer(model, *benchmark.train);
+  const double rate = trainer.schedule(0).rate;
+  for (int step = 0; step < 4; ++step) trainer.step();
+  trainer.end_run();
+  for (const Arena arena : {Arena::moment1, Arena::moment2}) {
+    for (const float value : model.store().read(model.store().all(arena))) ASSERT_EQ(value, 0);
+  }
+  EXPECT_EQ(model.store().read(model.store().slot(kAdamStep, Arena::buffers))[0], 0);
+  EXPECT_EQ(trainer.schedule(4).rate, rate);
+}
+
 TEST(Trainer, SeveralSamplesTrainToo) {
   Config config = small_config(5);
   config.train.samples = 3;

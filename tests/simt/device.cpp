@@ -54,6 +54,12 @@ int attribute_of_device(cudaDeviceAttr attribute, bool& known) {
       return p.warpSize;
     case cudaDevAttrMaxRegistersPerBlock:
       return p.regsPerBlock;
+    case cudaDevAttrClockRate:
+      return 1980000;  // kHz
+    case cudaDevAttrMemoryClockRate:
+      return 2619000;
+    case cudaDevAttrGlobalMemoryBusWidth:
+      return 5120;
     case cudaDevAttrMultiProcessorCount:
       return p.multiProcessorCount;
     case cudaDevAttrL2CacheSize:

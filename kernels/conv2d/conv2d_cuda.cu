@@ -1,0 +1,219 @@
+#include <algorithm>
+
+#include "kernels/common/convert.cuh"
+#include "kernels/common/launch.h"
+#include "kernels/common/shared.h"
+#include "kernels/conv2d/conv2d_cuda.h"
+
+// The way of weights to the products' layout and of their gradient back, and the plans.
+
+namespace roap::cuda {
+
+namespace {
+
+constexpr int kPackThreads = 128;
+
+/// Computes  packed[tap][row][k] = w of the tap's output and input channel
+/// Shapes    w [co, ci, kh, kw], packed as PackedWeights says
+/// Mapping   a thread owns (row, k) of all taps, neighbours along k
+/// Memory    the packed taps of w once (4 of every 4 kh kw bytes when one tap is live), packed once
+/// Numerics  one rounding to T
+template <class T>
+__global__ void __launch_bounds__(kPackThreads) conv2d_pack_kernel(PackedWeights p, const float* w, T* packed) {
+  const int k = static_cast<int>(blockIdx.x) * kPackThreads + static_cast<int>(threadIdx.x);
+  const int row = static_cast<int>(blockIdx.y);
+  if (k >= p.depth_padded) return;
+  const bool inside = row < p.rows && k < p.depth;
+  const std::int64_t pair =
+      p.transposed ? static_cast<std::int64_t>(k) * p.rows + row : static_cast<std::int64_t>(row) * p.depth + k;
+  const float* from = w + pair * p.kh * p.kw;
+  T* to = packed + row * p.row_stride + k;
+  for (int ky = 0; ky < p.taps_y; ++ky) {
+    for (int kx = 0; kx < p.taps_x; ++kx, to += p.tap_stride) {
+      *to = from_float<T>(inside ? from[(p.first_tap_y + ky) * p.kw + p.first_tap_x + kx] : 0.0f);
+    }
+  }
+}
+
+constexpr int kAddChannels = 32;  // of a block, at most
+
+/// Computes  dw[o, i, ky, kx] = sum over splits of parts[split, o, tap, i], 0 for taps without parts
+/// Shapes    parts as WeightParts says, dw [co, ci, kh, kw]
+/// Mapping   a block owns `channels` input channels of an output channel; a thread some (tap, channel), neighbours
+/// along
+///           channels
+/// Memory    parts once, dw once; dw is put together in shared memory, so that both are coalesced
+/// Numerics  splits in ascending order
+template <class T>
+__global__ void conv2d_add_parts_kernel(Conv2dDims d, WeightParts p, int channels, const T* parts, float* dw) {
+  float* out = dynamic_shared<float>();
+  const int kernel = static_cast<int>(d.kh * d.kw), kw = static_cast<int>(d.kw);
+  const int o = static_cast<int>(blockIdx.y), first = static_cast<int>(blockIdx.x) * channels;
+  const int count = min(channels, static_cast<int>(d.ci) - first);
+  const int threads = static_cast<int>(blockDim.x);
+  for (int e = static_cast<int>(threadIdx.x); e < count * kernel; e += threads) out[e] = 0;
+  __syncthreads();
+  for (int e = static_cast<int>(threadIdx.x); e < count * p.taps_y * p.taps_x; e += threads) {
+    const int tap = e / count, i = e % count, ky = tap / p.taps_x, kx = tap % p.taps_x;
+    const T* part = parts + o * p.o_stride + ky * p.ky_stride + kx * p.kx_stride + first + i;
+    float sum = 0;
+#pragma unroll 16
+    for (int split = 0; split < p.splits; ++split) sum += to_float(part[split * p.split_stride]);
+    out[i * kernel + (p.first_tap_y + ky) * kw + p.first_tap_x + kx] = sum;
+  }
+  __syncthreads();
+  float* target = dw + (o * d.ci + first) * kernel;
+  for (int e = static_cast<int>(threadIdx.x); e < count * kernel; e += threads) target[e] = out[e];
+}
+
+int padded(std::int64_t size, int tile) { return static_cast<int>((size + tile - 1) / tile * tile); }
+
+}  // namespace
+
+PackedWeights packed_live_taps(const Conv2dDims& d, bool transposed, int tile) {
+  const Conv2dAxis y = vertical_axis(d), x = horizontal_axis(d);
+  PackedWeights p;
+  p.rows = static_cast<int>(transposed ? d.ci : d.co);
+  p.depth = static_cast<int>(transposed ? d.co : d.ci);
+  p.rows_padded = padded(p.rows, tile);
+  p.depth_padded = padded(p.depth, tile);
+  p.taps_y = static_cast<int>(y.taps);
+  p.taps_x = static_cast<int>(x.taps);
+  p.first_tap_y = static_cast<int>(y.first_tap);
+  p.first_tap_x = static_cast<int>(x.first_tap);
+  p.kh = static_cast<int>(d.kh);
+  p.kw = static_cast<int>(d.kw);
+  p.row_stride = p.depth_padded;
+  p.tap_stride = p.row_stride * p.rows_padded;
+  p.transposed = transposed;
+  return p;
+}
+
+template <class T>
+void pack_weights(const PackedWeights& p, const float* w, T* packed, Stream stream) {
+  const auto blocks = static_cast<unsigned>((p.depth_padded + kPackThreads - 1) / kPackThreads);
+  launch("conv2d_pack", {.grid = {blocks, static_cast<unsigned>(p.rows_padded)}, .block = kPackThreads}, stream,
+         conv2d_pack_kernel<T>, p, w, packed);
+}
+
+template void pack_weights<float>(const PackedWeights&, const float*, float*, Stream);
+template void pack_weights<Bf16>(const PackedWeights&, const float*, Bf16*, Stream);
+
+WeightParts live_weight_parts(const Conv2dDims& d, int splits) {
+  const Conv2dAxis y = vertical_axis(d), x = horizontal_axis(d);
+  WeightParts p;
+  p.splits = splits;
+  p.taps_y = static_cast<int>(y.taps);
+  p.taps_x = static_cast<int>(x.taps);
+  p.first_tap_y = static_cast<int>(y.first_tap);
+  p.first_tap_x = static_cast<int>(x.first_tap);
+  p.kx_stride = d.ci;
+  p.ky_stride = x.taps * p.kx_stride;
+  p.o_stride = y.taps * p.ky_stride;
+  p.split_stride = d.co * p.o_stride;
+  return p;
+}
+
+template <class T>
+void add_weight_parts(const Conv2dDims& d, const WeightParts& p, const T* parts, float* dw, Stream stream) {
+  const auto kernel = static_cast<int>(d.kh * d.kw);
+  constexpr int kFloats = static_cast<int>(kSharedBytesUnasked / sizeof(float));
+  const int channels = std::max(1, std::min({kAddChannels, static_cast<int>(d.ci), kFloats / kernel}));
+  constexpr int kMostThreads = 320;
+  const int threads = std::min(kMostThreads, padded(channels * p.taps_y * p.taps_x, 32));
+  const auto blocks = static_cast<unsigned>((d.ci + channels - 1) / channels);
+  launch("conv2d_add_parts",
+         {.grid = {blocks, static_cast<unsigned>(d.co)},
+          .block = static_cast<unsigned>(threads),
+          .shared_bytes = sizeof(float) * channels * kernel},
+         stream, conv2d_add_parts_kernel<T>, d, p, channels, parts, dw);
+}
+
+template void add_weight_parts<float>(const Conv2dDims&, const WeightParts&, const float*, float*, Stream);
+template void add_weight_parts<Bf16>(const Conv2dDims&, const WeightParts&, const Bf16*, float*, Stream);
+
+namespace {
+
+/// Forward and backward data in bf16. Workspace: packed weights.
+class ProductPlan : public Conv2dPlan {
+ public:
+  ProductPlan(Conv2dPass pass, const Conv2dDims& d)
+      : product_(conv_product(pass, d)), weights_(packed_live_taps(d, product_.y.transposed, kProductDepth)) {}
+  [[nodiscard]] std::size_t workspace_bytes() const override { return sizeof(Bf16) * weights_.elements(); }
+  void run(const void* a, const void* b, void* result, bool accumulate, std::byte* workspace,
+           Stream stream) const override {
+    auto* packed = reinterpret_cast<Bf16*>(workspace);
+    pack_weights(weights_, static_cast<const float*>(b), packed, stream);
+    conv_product_run(product_, static_cast<const Bf16*>(a), packed, static_cast<Bf16*>(result), accumulate, stream);
+  }
+
+ private:
+  ConvProduct product_;
+  PackedWeights weights_;
+};
+
+/// Backward weight in bf16. Workspace: the parts.
+class WeightPlan : public Conv2dPlan {
+ public:
+  explicit WeightPlan(const Conv2dDims& d) : dims_(d), weight_(conv_weight(d)) {}
+  [[nodiscard]] std::size_t workspace_bytes() const override { return sizeof(float) * weight_.parts.elements(); }
+  void run(const void* a, const void* b, void* result, bool /*accumulate*/, std::byte* workspace,
+           Stream stream) const override {
+    auto* parts = reinterpret_cast<float*>(workspace);
+    conv_weight_run(weight_, static_cast<const Bf16*>(a), static_cast<const Bf16*>(b), parts, stream);
+    add_weight_parts(dims_, weight_.parts, parts, static_cast<float*>(result), stream);
+  }
+
+ private:
+  Conv2dDims dims_;
+  ConvWeight weight_;
+};
+
+/// Forward in bf16 for few input channels.
+class StemPlan : public Conv2dPlan {
+ public:
+  explicit StemPlan(const Conv2dDims& d) : dims_(d), stem_(conv_stem(d, false)) {}
+  [[nodiscard]] std::size_t workspace_bytes() const override { return 0; }
+  void run(const void* a, const void* b, void* result, bool /*accumulate*/, std::byte* /*workspace*/,
+           Stream stream) const override {
+    conv_stem_forward(dims_, stem_, static_cast<const Bf16*>(a), static_cast<const float*>(b),
+                      static_cast<Bf16*>(result), stream);
+  }
+
+ private:
+  Conv2dDims dims_;
+  ConvStem stem_;
+};
+
+/// Backward weight in bf16 for few input channels. Workspace: the parts.
+class StemWeightPlan : public Conv2dPlan {
+ public:
+  explicit StemWeightPlan(const Conv2dDims& d)
+      : dims_(d), stem_(conv_stem(d, true)), parts_(conv_stem_parts(d, stem_)) {}
+  [[nodiscard]] std::size_t workspace_bytes() const override { return sizeof(float) * parts_.elements(); }
+  void run(const void* a, const void* b, void* result, bool /*accumulate*/, std::byte* workspace,
+           Stream stream) const override {
+    auto* parts = reinterpret_cast<float*>(workspace);
+    conv_stem_weight(stem_, static_cast<const Bf16*>(a), static_cast<const Bf16*>(b), parts, stream);
+    add_weight_parts(dims_, parts_, parts, static_cast<float*>(result), stream);
+  }
+
+ private:
+  Conv2dDims dims_;
+  ConvStem stem_;
+  WeightParts parts_;
+};
+
+}  // namespace
+
+template <>
+std::unique_ptr<Conv2dPlan> conv2d_plan<Bf16>(Conv2dPass pass, const Conv2dDims& d) {
+  if (pass == Conv2dPass::forward && conv_stem_fits(d, false)) return std::make_unique<StemPlan>(d);
+  if (pass == Conv2dPass::backward_weight) {
+    if (conv_stem_fits(d, true)) return std::make_unique<StemWeightPlan>(d);
+    return std::make_unique<WeightPlan>(d);
+  }
+  return std::make_unique<ProductPlan>(pass, d);
+}
+
+}  // namespace roap::cuda

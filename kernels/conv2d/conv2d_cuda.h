@@ -1,0 +1,163 @@
+#pragma once
+
+#include <cstddef>
+
+#include "kernels/conv2d/conv2d_taps.h"
+
+// Parts of the device's convolutions; conv2d_cuda.cu puts them together.
+
+namespace roap::cuda {
+
+/// Weights as the products read them: matrices [rows_padded][depth_padded] of one tap each, zero beyond rows and depth.
+/// Forward: rows are output channels and depth input channels; backward data (`transposed`): the reverse.
+struct PackedWeights {
+  int rows = 0, depth = 0, rows_padded = 0, depth_padded = 0;
+  int taps_y = 0, taps_x = 0, first_tap_y = 0, first_tap_x = 0;  ///< the taps to pack, of kh x kw
+  int kh = 0, kw = 0;
+  std::int64_t tap_stride = 0, row_stride = 0;  ///< elements between taps and between rows of the packed weights
+  bool transposed = false;
+  [[nodiscard]] std::size_t elements() const {
+    return static_cast<std::size_t>(taps_y) * taps_x * rows_padded * depth_padded;
+  }
+};
+
+/// The live taps, one matrix after the other, rows and depth padded to multiples of `tile`.
+PackedWeights packed_live_taps(const Conv2dDims& d, bool transposed, int tile);
+
+/// w [co, ci, kh, kw] -> packed. T is float or Bf16.
+template <class T>
+void pack_weights(const PackedWeights& p, const float* w, T* packed, Stream stream);
+
+/// Parts of the gradient of the weights, one per split of the reduction; element (split, o, tap, i) lies at split
+/// split_stride + o o_stride + ky ky_stride + kx kx_stride + i.
+struct WeightParts {
+  int splits = 1;
+  int taps_y = 0, taps_x = 0, first_tap_y = 0, first_tap_x = 0;
+  std::int64_t split_stride = 0, o_stride = 0, ky_stride = 0, kx_stride = 0;
+  [[nodiscard]] std::size_t elements() const { return static_cast<std::size_t>(splits * split_stride); }
+};
+
+/// Parts of the live taps in the order [split][o][ky][kx][i].
+WeightParts live_weight_parts(const Conv2dDims& d, int splits);
+
+/// dw [co, ci, kh, kw] = the sum of the parts in ascending order, zero for taps that are not among them. T is float or
+/// Bf16.
+template <class T>
+void add_weight_parts(const Conv2dDims& d, const WeightParts& p, const T* parts, float* dw, Stream stream);
+
+/// Rows of a block's tile of a product of matrices: `images` images at each of `rows` x `columns` neighbouring result
+/// positions.
+struct ProductTile {
+  int images = 0, rows = 0, columns = 0;
+  /// Whether the sources of each tap are copied on their own, for a tile of one position: for large kernels, whose
+  /// sources do not fit into shared memory together.
+  bool per_tap = false;
+  [[nodiscard]] int size() const { return images * rows * columns; }
+};
+
+/// A forward or backward-data pass as a product of matrices on tensor cores.
+struct ConvProduct {
+  TapAxis y, x;
+  int images = 0, depth = 0, channels = 0;  ///< n, channels of the source, channels of the result
+  int depth_padded = 0, channels_padded = 0;
+  ProductTile tile;
+  int source_stages = 0, region_cells = 0;  ///< regions in shared memory and their size
+  int channel_blocks = 0, column_blocks = 0, row_blocks = 0, image_blocks = 0;  ///< of the grid, in this order
+  [[nodiscard]] std::size_t blocks() const {
+    return static_cast<std::size_t>(channel_blocks) * column_blocks * row_blocks * image_blocks;
+  }
+};
+
+inline constexpr int kProductColumns = 64;  ///< result channels of a block's tile
+inline constexpr int kProductDepth = 64;    ///< source channels multiplied at a time
+inline constexpr int kProductStages = 4;    ///< steps whose weights are in shared memory at a time
+
+/// The product of a pass with the tile that suits its sizes.
+ConvProduct conv_product(Conv2dPass pass, const Conv2dDims& d);
+/// The same with a given tile of 64, 128 or 256 rows, images a multiple of 16, rows and columns powers of two; 64 is
+/// the only size where channels of the source are no multiple of 8.
+ConvProduct conv_product(Conv2dPass pass, const Conv2dDims& d, const ProductTile& tile);
+std::size_t shared_bytes(const ConvProduct& p);
+
+/// source [n, sources of y and x, depth] and packed weights -> result [n, results of y and x, channels].
+void conv_product_run(const ConvProduct& p, const Bf16* source, const Bf16* weights, Bf16* result, bool accumulate,
+                      Stream stream);
+
+/// A part of the images and positions of a backward-weight pass, whose products are added to the sums of a block while
+/// the next one is copied.
+struct WeightUnit {
+  int images = 0, rows = 0, columns = 0;  ///< `images` is a multiple of 16
+};
+
+/// A backward-weight pass as products of matrices on tensor cores.
+struct ConvWeight {
+  TapAxis y, x;
+  int images = 0, inputs = 0, outputs = 0;  ///< n, ci, co
+  WeightUnit unit;
+  int source_cells = 0;  ///< of the largest unit
+  int image_blocks = 0, column_blocks = 0, row_blocks = 0;
+  int units_per_split = 0;
+  /// Of the grid, in this order; then come the splits.
+  int input_blocks = 0, output_blocks = 0, tap_column_blocks = 0, tap_row_blocks = 0;
+  WeightParts parts;
+  [[nodiscard]] __host__ __device__ int units() const { return image_blocks * column_blocks * row_blocks; }
+  [[nodiscard]] std::size_t blocks() const {
+    return static_cast<std::size_t>(input_blocks) * output_blocks * tap_column_blocks * tap_row_blocks * parts.splits;
+  }
+};
+
+/// Tile of a block: a square of taps, output and input channels.
+struct WeightTile {
+  int taps_along, outputs, inputs;
+  int blocks_per_multiprocessor;
+};
+inline constexpr WeightTile kManyTaps{3, 64, 64, 1};
+inline constexpr WeightTile kOneTap{1, 128, 64, 3};
+inline const WeightTile& weight_tile(const TapAxis& y, const TapAxis& x) {
+  return y.taps * x.taps == 1 ? kOneTap : kManyTaps;
+}
+
+/// The pass with the unit and the number of splits that suit its sizes.
+ConvWeight conv_weight(const Conv2dDims& d);
+/// The same with given ones.
+ConvWeight conv_weight(const Conv2dDims& d, const WeightUnit& unit, int splits);
+std::size_t shared_bytes(const ConvWeight& p);
+
+/// dy [n, ho, wo, co], x [n, h, w, ci] -> parts.
+void conv_weight_run(const ConvWeight& p, const Bf16* dy, const Bf16* x, float* parts, Stream stream);
+
+/// Forward and backward weight for few input channels, on tensor cores: the depth of the product is a whole patch of
+/// the image, gathered from shared memory. The order of a patch is (ky, kx, i), rows of taps rounded up to even sizes.
+struct ConvStem {
+  TapAxis y, x;
+  int images = 0, inputs = 0, outputs = 0;  ///< n, ci, co
+  int tap_row = 0;                          ///< elements of a row of taps: taps ci, rounded up to even
+  int depth = 0, depth_padded = 0;          ///< taps tap_row, and rounded up to a multiple of 16
+  int rows_log2 = 0, columns_log2 = 0;      ///< output positions of a tile; kStemTile of them in all images
+  int patch_rows = 0, patch_pitch = 0;      ///< of the input of one image of a tile; elements of a row
+  int column_blocks = 0, row_blocks = 0, image_blocks = 0;
+  int tiles_per_block = 0;
+  [[nodiscard]] __host__ __device__ int rows() const { return 1 << rows_log2; }
+  [[nodiscard]] __host__ __device__ int columns() const { return 1 << columns_log2; }
+  [[nodiscard]] __host__ __device__ int tile_images() const;
+  [[nodiscard]] __host__ __device__ int tiles() const { return column_blocks * row_blocks * image_blocks; }
+  [[nodiscard]] int splits() const { return (tiles() + tiles_per_block - 1) / tiles_per_block; }
+};
+inline constexpr int kStemTile = 256;
+inline int __host__ __device__ ConvStem::tile_images() const { return kStemTile >> (rows_log2 + columns_log2); }
+
+/// The way of computing it, for backward_weight where `backward_weight`, else for forward.
+ConvStem conv_stem(const Conv2dDims& d, bool backward_weight);
+/// Whether there are few channels and the tiles fit into shared memory.
+bool conv_stem_fits(const Conv2dDims& d, bool backward_weight);
+std::size_t conv_stem_forward_shared_bytes(const ConvStem& p);
+std::size_t conv_stem_weight_shared_bytes(const ConvStem& p);
+
+/// x [n, h, w, ci], w [co, ci, kh, kw] -> y [n, ho, wo, co].
+void conv_stem_forward(const Conv2dDims& d, const ConvStem& p, const Bf16* x, const float* w, Bf16* y, Stream stream);
+/// How conv_stem_weight writes its parts.
+WeightParts conv_stem_parts(const Conv2dDims& d, const ConvStem& p);
+/// dy [n, ho, wo, co], x [n, h, w, ci] -> parts.
+void conv_stem_weight(const ConvStem& p, const Bf16* dy, const Bf16* x, float* parts, Stream stream);
+
+}  // namespace roap::cuda

@@ -1,0 +1,127 @@
+#include "kernels/common/launch.h"
+#include "kernels/common/ptx/opaque.h"
+#include "kernels/point_mlp/point_mlp_mma_tile.cuh"
+
+namespace roap::cuda {
+
+namespace {
+
+/// z3 = w6 a2 + b6 of a tile; value(row, input) gives the inputs of row `first` to `count`.
+template <int kWidth, class Value>
+__device__ __forceinline__ void compute_tile(const PointMlpDims& d, const PointMlpBf16Weights& w, int first, int count,
+                                             const Value& value, MmaWeightStream<kWidth>& weights,
+                                             typename MmaTile<kWidth>::Sums& sums) {
+  using Tile = MmaTile<kWidth>;
+  const int in = static_cast<int>(d.in), hidden = static_cast<int>(d.hidden);
+  load_inputs_mma<kWidth>(in, w.gram, first, count, value);
+  __syncthreads();  // u is there, and nobody reads activations of the tile before any more
+  first_layer_mma<kWidth>(in, w.first, [](int, int, bool, bool) {});
+  fill_rows<kWidth>(Tile::vector(0), sums);
+  multiply_mma<kWidth>(weights, hidden, sums);
+  float rstd[2][2];
+  centred_rstd<kWidth>(hidden, sums, rstd);
+  store_second_activations<kWidth>(sums, rstd);
+  fill_rows<kWidth>(Tile::vector(3), sums);
+  multiply_mma<kWidth>(weights, hidden, sums);
+}
+
+/// The maxima of each warp's rows so far, in shared memory, where one lane reads and writes a column.
+template <int kWidth>
+class MmaMaxima {
+ public:
+  using Tile = MmaTile<kWidth>;
+  static constexpr std::size_t kSharedBytes = Tile::kSharedBytes + Tile::kRowWarps * kWidth * sizeof(Best);
+
+  static __device__ void clear() {
+    for (int i = static_cast<int>(threadIdx.x); i < Tile::kRowWarps * kWidth; i += Tile::kThreads) all()[i] = Best{};
+    __syncthreads();
+  }
+  /// Rows of the tile are elements first ... of a set of `count`.
+  static __device__ void update(const typename Tile::Sums& sums, int first, int count) {
+    const MmaThread<kWidth> thread;
+    Best* columns = all() + thread.warp % Tile::kRowWarps * kWidth;
+    merge_rows<kWidth>(
+        [&](int j, int c) {
+          Best best;
+#pragma unroll
+          for (int i = 0; i < 4; ++i) {
+            const int pair = first + thread.row(i / 2, i % 2);
+            if (pair < count) best.update(sums[i / 2][j][i % 2 * 2 + c], pair);
+          }
+          return best;
+        },
+        [](Best a, const Best& b) {
+          a.merge(b.value, b.pair);
+          return a;
+        },
+        [&](int column, const Best& best) { columns[column].update(best.value, best.pair); });
+  }
+  /// Merges the maxima of all rows and writes those of `columns` features.
+  static __device__ void write(int columns, float* value, std::int32_t* pair) {
+    __syncthreads();
+    for (int column = static_cast<int>(threadIdx.x); column < columns; column += Tile::kThreads) {
+      Best best;
+      for (int warp = 0; warp < Tile::kRowWarps; ++warp) {
+        const Best other = all()[warp * kWidth + column];
+        best.merge(other.value, other.pair);
+      }
+      best.finish();
+      value[column] = best.value;
+      pair[column] = best.pair;
+    }
+  }
+
+ private:
+  static __device__ Best* all() { return dynamic_shared<Best>(Tile::kSharedBytes); }
+};
+
+/// Computes  the maximum of z3 over the pairs of a set and the pair that wins, feature by feature
+/// Shapes    PointMlpRows, PointMlpBf16Weights -> out [pieces, sets * features]
+/// Mapping   a block owns a set (or a piece of it) and kWidth features: grid (sets, pieces, feature blocks)
+/// Memory    weights (256 KB for 256 columns) stream from L2 once per 128 rows; nothing but maxima is written
+/// Numerics  bf16 products, f32 sums, the first layer and LayerNorm in f32; the lowest pair wins a tie; a NaN only
+/// where
+///           all values are
+/// Limits    hidden <= kWidth, in <= kPointMlpMostInputs
+template <int kWidth>
+__global__ void __launch_bounds__(MmaTile<kWidth>::kThreads, kWidth <= 128 ? 2 : 1)
+    point_mlp_maxima_mma_kernel(PointMlpRows rows, PointMlpBf16Weights w, PointMlpMaxima out) {
+  using Tile = MmaTile<kWidth>;
+  using Maxima = MmaMaxima<kWidth>;
+  const PointMlpDims& d = rows.d;
+  const int pairs = static_cast<int>(d.pairs), features = static_cast<int>(d.features);
+  const int feature_block = static_cast<int>(blockIdx.z);
+  int tile = point_mlp_first_tile(blockIdx.y, pairs, Tile::kRows);
+  const int last = point_mlp_first_tile(blockIdx.y + 1, pairs, Tile::kRows);
+  MmaWeightStream<kWidth> weights(w.matrices, 1 + feature_block, 1, last - tile);
+  load_vectors<kWidth>(w, feature_block);
+  Maxima::clear();
+  for (; tile < last; ++tile) {
+    const PointMlpSet elements(rows, static_cast<int>(ptx::opaque(blockIdx.x)));
+    typename Tile::Sums sums;
+    compute_tile<kWidth>(
+        d, w, tile * Tile::kRows, pairs, [&](int pair, int input) { return elements.input(pair, input); }, weights,
+        sums);
+    Maxima::update(sums, tile * Tile::kRows, pairs);
+  }
+  const int column = feature_block * kWidth;
+  const std::int64_t at = (blockIdx.y * d.tasks * d.groups + blockIdx.x) * features + column;
+  Maxima::write(min(kWidth, features - column), out.value + at, out.pair + at);
+}
+
+}  // namespace
+
+void point_mlp_maxima_mma(const PointMlpRows& rows, const PointMlpBf16Weights& w, const PointMlpMaxima& out,
+                          Stream stream) {
+  const PointMlpWidth sizes(rows.d);
+  with_point_mlp_width(sizes.width, [&]<int kWidth>() {
+    using Tile = MmaTile<kWidth>;
+    const dim3 grid(static_cast<unsigned>(rows.d.tasks * rows.d.groups), static_cast<unsigned>(out.pieces),
+                    static_cast<unsigned>(sizes.feature_blocks));
+    launch("point_mlp_maxima_mma",
+           {.grid = grid, .block = Tile::kThreads, .shared_bytes = MmaMaxima<kWidth>::kSharedBytes}, stream,
+           point_mlp_maxima_mma_kernel<kWidth>, rows, w, out);
+  });
+}
+
+}  // namespace roap::cuda

@@ -1,0 +1,206 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "engine/backend.h"
+#include "engine/device.h"
+#include "kernels/common/philox.h"
+#include "kernels/conv2d/conv2d_cuda.h"
+#include "kernels/conv2d/conv2d_reference.h"
+#include "tests/cuda/cuda_test.h"
+
+// Every tile of the tensor-core convolutions, whichever the sizes would choose: the parity test only meets those that
+// suit small cases.
+
+namespace roap {
+namespace {
+
+/// Numbers in memory of the device, stored as Stored: std::uint16_t (bf16) or float.
+template <class Stored>
+class DeviceNumbers {
+ public:
+  explicit DeviceNumbers(const std::vector<double>& values) : stored_(values.size()) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const auto x = static_cast<float>(values[i]);
+      stored_[i] = kIsFloat ? static_cast<Stored>(x) : static_cast<Stored>(to_bf16(x));
+    }
+    memory_ = device().allocate(bytes());
+    device().upload(memory_, stored_.data(), bytes());
+  }
+  DeviceNumbers(const DeviceNumbers&) = delete;
+  DeviceNumbers& operator=(const DeviceNumbers&) = delete;
+  ~DeviceNumbers() { device().release(memory_, bytes()); }
+  [[nodiscard]] auto* get() const {
+    return reinterpret_cast<std::conditional_t<kIsFloat, float, cuda::Bf16>*>(memory_);
+  }
+  [[nodiscard]] std::vector<double> values() {
+    device().download(stored_.data(), memory_, bytes());
+    std::vector<double> values(stored_.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] = kIsFloat ? static_cast<double>(stored_[i]) : from_bf16(static_cast<std::uint16_t>(stored_[i]));
+    }
+    return values;
+  }
+
+ private:
+  static constexpr bool kIsFloat = std::is_same_v<Stored, float>;
+  static Backend& device() { return backend_of(DeviceKind::cuda); }
+  [[nodiscard]] std::size_t bytes() const { return stored_.size() * sizeof(Stored); }
+  std::vector<Stored> stored_;
+  std::byte* memory_ = nullptr;
+};
+using DeviceBf16 = DeviceNumbers<std::uint16_t>;
+using DeviceFloat = DeviceNumbers<float>;
+
+/// Whole numbers from -4 to 4: products and sums are exact.
+std::vector<double> whole_numbers(std::int64_t count, std::uint64_t salt) {
+  const RandomKey key = random_key(salt, RandomStream::test, 0);
+  std::vector<double> values(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(bounded(philox(key, i).x[0], 9)) - 4;
+  return values;
+}
+
+std::vector<double> zeros(std::int64_t count) { return std::vector<double>(static_cast<std::size_t>(count)); }
+
+struct Sizes {
+  explicit Sizes(const Conv2dDims& d)
+      : x(d.n * d.h * d.w * d.ci), w(d.co * d.ci * d.kh * d.kw), y(d.n * d.ho() * d.wo() * d.co) {}
+  std::int64_t x, w, y;
+};
+
+struct TileCase {
+  Conv2dPass pass;
+  Conv2dDims dims;
+  cuda::ProductTile tile;
+};
+
+std::string dims_text(const Conv2dDims& d) {
+  return fmt::format("n{}_{}x{}x{}_to{}_k{}_s{}", d.n, d.h, d.w, d.ci, d.co, d.kh, d.stride);
+}
+
+class ProductTiles : public testing::TestWithParam<TileCase> {
+ protected:
+  void SetUp() override { set_up_cuda(); }
+};
+
+TEST_P(ProductTiles, MatchReference) {
+  const auto& [pass, d, tile] = GetParam();
+  const bool data = pass == Conv2dPass::backward_data;
+  const Sizes sizes(d);
+  const std::vector<double> source = whole_numbers(data ? sizes.y : sizes.x, 1), w = whole_numbers(sizes.w, 2);
+  std::vector<double> expected = whole_numbers(data ? sizes.x : sizes.y, 3);
+  const DeviceBf16 device_source(source);
+  DeviceBf16 result(expected);
+  const DeviceFloat device_w(w);
+  const cuda::PackedWeights layout = cuda::packed_live_taps(d, data, cuda::kProductDepth);
+  const DeviceBf16 packed(zeros(static_cast<std::int64_t>(layout.elements())));
+  const auto stream = backend_of(DeviceKind::cuda).stream();
+
+  cuda::pack_weights(layout, device_w.get(), packed.get(), stream);
+  cuda::conv_product_run(cuda::conv_product(pass, d, tile), device_source.get(), packed.get(), result.get(), data,
+                         stream);
+  if (data) {
+    reference::conv2d_backward_data(d, source.data(), w.data(), expected.data(), true);
+  } else {
+    reference::conv2d_forward(d, source.data(), w.data(), expected.data());
+  }
+  const std::vector<double> got = result.values();
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    ASSERT_EQ(got[i], from_bf16(to_bf16(static_cast<float>(expected[i])))) << "[" << i << "]";
+  }
+}
+
+std::vector<TileCase> tile_cases() {
+  //                 n   h  w  ci  co  kh kw s  p
+  const Conv2dDims unit{18, 5, 6, 72, 40, 3, 3, 1, 1};
+  const Conv2dDims stride{17, 8, 7, 64, 72, 3, 3, 2, 1};
+  const Conv2dDims small{70, 2, 2, 136, 24, 3, 3, 1, 1};
+  const Conv2dDims point{20, 5, 4, 200, 16, 1, 1, 1, 0};  // one tap: as many regions as stages
+  const Conv2dDims centre{300, 1, 1, 136, 72, 3, 3, 1, 1};
+  const std::vector<std::pair<Conv2dDims, cuda::ProductTile>> tiles = {
+      {unit, {16, 2, 8}},         {unit, {16, 4, 4}},   {unit, {16, 4, 2}},    {unit, {16, 1, 4}},
+      {unit, {256, 1, 1, true}},  {unit, {32, 2, 1}},   {stride, {16, 1, 8}},  {stride, {16, 2, 2}},
+      {stride, {64, 1, 1, true}}, {small, {64, 2, 2}},  {small, {32, 2, 2}},   {small, {16, 2, 2}},
+      {point, {16, 4, 4}},        {point, {128, 1, 1}}, {centre, {256, 1, 1}}, {centre, {128, 1, 1, true}},
+      {centre, {64, 1, 1}}};
+  std::vector<TileCase> cases;
+  for (const Conv2dPass pass : {Conv2dPass::forward, Conv2dPass::backward_data}) {
+    for (const auto& [d, tile] : tiles) cases.push_back({pass, d, tile});
+  }
+  return cases;
+}
+
+std::string tile_name(const testing::TestParamInfo<TileCase>& info) {
+  const auto& [pass, d, tile] = info.param;
+  return fmt::format("{}_{}_tile{}x{}x{}{}", pass == Conv2dPass::forward ? "forward" : "data", dims_text(d),
+                     tile.images, tile.rows, tile.columns, tile.per_tap ? "_per_tap" : "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Conv2d, ProductTiles, testing::ValuesIn(tile_cases()), tile_name);
+
+struct UnitCase {
+  Conv2dDims dims;
+  cuda::WeightUnit unit;
+  int splits;
+};
+
+class WeightUnits : public testing::TestWithParam<UnitCase> {
+ protected:
+  void SetUp() override { set_up_cuda(); }
+};
+
+TEST_P(WeightUnits, MatchReference) {
+  const auto& [d, unit, splits] = GetParam();
+  const Sizes sizes(d);
+  const std::vector<double> dy = whole_numbers(sizes.y, 1), x = whole_numbers(sizes.x, 2);
+  const DeviceBf16 device_dy(dy), device_x(x);
+  const cuda::ConvWeight p = cuda::conv_weight(d, unit, splits);
+  const DeviceFloat parts(zeros(static_cast<std::int64_t>(p.parts.elements())));
+  DeviceFloat dw(whole_numbers(sizes.w, 3));
+  const auto stream = backend_of(DeviceKind::cuda).stream();
+
+  cuda::conv_weight_run(p, device_dy.get(), device_x.get(), parts.get(), stream);
+  cuda::add_weight_parts(d, p.parts, parts.get(), dw.get(), stream);
+  std::vector<double> expected = zeros(sizes.w);
+  reference::conv2d_backward_weight(d, dy.data(), x.data(), expected.data());
+  ASSERT_EQ(dw.values(), expected);
+}
+
+std::vector<UnitCase> unit_cases() {
+  return {{{35, 5, 6, 72, 72, 3, 3, 1, 1}, {16, 1, 8}, 7},    {{35, 5, 6, 64, 64, 3, 3, 1, 1}, {16, 2, 2}, 4},
+          {{35, 5, 6, 24, 136, 3, 3, 2, 1}, {32, 2, 1}, 100}, {{70, 2, 2, 72, 72, 3, 3, 1, 1}, {64, 2, 2}, 1},
+          {{70, 1, 1, 72, 136, 3, 3, 1, 1}, {32, 1, 1}, 2},   {{20, 6, 5, 40, 8, 1, 1, 2, 0}, {16, 1, 4}, 3}};
+}
+
+std::string unit_name(const testing::TestParamInfo<UnitCase>& info) {
+  const auto& [d, unit, splits] = info.param;
+  return fmt::format("{}_unit{}x{}x{}_splits{}", dims_text(d), unit.images, unit.rows, unit.columns, splits);
+}
+
+INSTANTIATE_TEST_SUITE_P(Conv2d, WeightUnits, testing::ValuesIn(unit_cases()), unit_name);
+
+// What the sizes of ResNet-18 on 32 x 32 images choose with 1,024 pairs of 3 images.
+TEST(Conv2dChoice, LayersOfThePaperFitAndFillTheCard) {
+  constexpr std::size_t kMultiprocessors = 132;
+  const std::vector<Conv2dDims> layers = {{3072, 8, 8, 64, 64, 3, 3, 1, 1},   {3072, 8, 8, 64, 128, 3, 3, 2, 1},
+                                          {3072, 8, 8, 64, 128, 1, 1, 2, 0},  {3072, 4, 4, 128, 128, 3, 3, 1, 1},
+                                          {3072, 4, 4, 128, 256, 3, 3, 2, 1}, {3072, 4, 4, 128, 256, 1, 1, 2, 0},
+                                          {3072, 2, 2, 256, 256, 3, 3, 1, 1}, {3072, 2, 2, 256, 512, 3, 3, 2, 1},
+                                          {3072, 2, 2, 256, 512, 1, 1, 2, 0}, {3072, 1, 1, 512, 512, 3, 3, 1, 1}};
+  for (const Conv2dDims& d : layers) {
+    for (const Conv2dPass pass : {Conv2dPass::forward, Conv2dPass::backward_data}) {
+      const cuda::ConvProduct p = cuda::conv_product(pass, d);
+      EXPECT_LE(cuda::shared_bytes(p), 113u * 1024) << dims_text(d);
+      EXPECT_GE(p.blocks(), kMultiprocessors * 2 / 3) << dims_text(d);
+    }
+    const cuda::ConvWeight w = cuda::conv_weight(d);
+    EXPECT_LE(cuda::shared_bytes(w), 160u * 1024) << dims_text(d);
+    EXPECT_GE(w.blocks(), kMultiprocessors * 2 / 3) << dims_text(d);
+  }
+}
+
+}  // namespace
+}  // namespace roap
