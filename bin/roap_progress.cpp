@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 
 namespace roap::bin {
@@ -36,11 +37,12 @@ Progress::Progress(std::uint64_t first_step, std::uint64_t steps, std::int64_t p
 }
 
 void Progress::update(std::uint64_t step, double loss, const std::string& annealing) {
-  smooth_loss_ = step == first_step_ + 1 ? loss : 0.95 * smooth_loss_ + 0.05 * loss;
+  constexpr double kShare = 0.05;  // of a step in the smoothed loss; one that was skipped has none
+  if (std::isfinite(loss)) smooth_loss_ = smooth_loss_ ? *smooth_loss_ + kShare * (loss - *smooth_loss_) : loss;
   const double now = monotonic_seconds();
   if (now - last_ < (terminal_ ? kTerminalInterval : kLogInterval) && step != steps_) return;
   last_ = now;
-  draw(step, smooth_loss_, annealing);
+  draw(step, smooth_loss_.value_or(std::nan("")), annealing);
 }
 
 void Progress::draw(std::uint64_t step, double loss, const std::string& annealing) {

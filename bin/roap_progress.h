@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace roap::bin {
@@ -22,7 +23,7 @@ class Progress {
   std::uint64_t first_step_, steps_;
   std::int64_t pairs_per_step_;
   double started_, last_ = 0;
-  double smooth_loss_ = 0;
+  std::optional<double> smooth_loss_;
   bool drawn_ = false;
 };
 
