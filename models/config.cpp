@@ -22,12 +22,12 @@ std::int64_t total_steps(const Config& config) {
 }
 
 std::int64_t screening_steps(const Config& config) {
+  if (config.train.runs == 1) return 0;
   const std::int64_t whole = total_steps(config);
   const std::int64_t screen = config.train.screen_steps;
   if (screen > whole) {
     throw UsageError(fmt::format("train.screen_steps = {} is more than a whole run of {} steps", screen, whole));
   }
-  if (config.train.runs == 1) return 0;
   return screen > 0 ? screen : whole;
 }
 

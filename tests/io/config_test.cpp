@@ -214,6 +214,20 @@ TEST(Config, LengthOfTheRunMustBeClear) {
   EXPECT_EQ(total_steps(config), 4);
 }
 
+TEST(Config, StepsOfScreenedRuns) {
+  Config config;
+  config.train.steps = 100;
+  config.train.screen_steps = 200;  // ignored by a single run
+  EXPECT_EQ(screening_steps(config), 0);
+  EXPECT_EQ(all_steps(config), 100);
+  config.train.runs = 3;
+  EXPECT_NE(message_of<UsageError>([&] { all_steps(config); }).find("train.screen_steps = 200"), std::string::npos);
+  config.train.screen_steps = 20;
+  EXPECT_EQ(all_steps(config), 140);
+  config.train.screen_steps = 0;  // every run goes to its end
+  EXPECT_EQ(all_steps(config), 300);
+}
+
 TEST(Config, KeysAreExplained) {
   EXPECT_EQ(explain("train.lr"), "train.lr: a number, above 0, up to 10; default 0.001\nLearning rate of Adam.\n");
   expect_contains(explain("model.stem"), "text, cifar, imagenet; default \"cifar\"");
