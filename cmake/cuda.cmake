@@ -33,8 +33,8 @@ endif()
 message(STATUS "CUDA kernels: ${ROAP_HAS_CUDA} (ROAP_CUDA=${ROAP_CUDA})")
 
 # NVIDIA's libraries, to compare our kernels with (device.conv = cudnn, device.linear = cublaslt).
-set(ROAP_CUDNN AUTO CACHE STRING "Convolutions by cuDNN: AUTO (if it is found), ON or OFF")
-set(ROAP_CUBLASLT AUTO CACHE STRING "Linear layers by cuBLASLt: AUTO (if it is found), ON or OFF")
+set(ROAP_CUDNN OFF CACHE STRING "Convolutions by cuDNN: AUTO (if it is found), ON or OFF")
+set(ROAP_CUBLASLT OFF CACHE STRING "Linear layers by cuBLASLt: AUTO (if it is found), ON or OFF")
 set_property(CACHE ROAP_CUDNN ROAP_CUBLASLT PROPERTY STRINGS AUTO ON OFF)
 
 # roap_use_library(TARGET NAME HEADER LIBRARY...): compiles kernels/*/*_name.cpp into TARGET if ROAP_NAME allows it and the
