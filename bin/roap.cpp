@@ -55,6 +55,7 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   roap::bin::add_train_commands(app, exit_code);
   roap::bin::add_use_commands(app, exit_code);
+  roap::bin::add_search_commands(app, exit_code);
   roap::bin::add_trace_command(app, exit_code);
   roap::bin::add_profile_command(app, exit_code);
   roap::bin::add_info_commands(app, exit_code);

@@ -13,11 +13,12 @@ namespace roap::bin {
 inline constexpr const char* kVersion = "0.1.0";
 
 /// Each adds its subcommands to the program; their callbacks set `exit_code`.
-void add_train_commands(CLI::App& app, int& exit_code);  // train, resume
-void add_use_commands(CLI::App& app, int& exit_code);    // eval, programs, predict
-void add_trace_command(CLI::App& app, int& exit_code);   // trace
+void add_train_commands(CLI::App& app, int& exit_code);   // train, resume
+void add_use_commands(CLI::App& app, int& exit_code);     // eval, programs, predict
+void add_search_commands(CLI::App& app, int& exit_code);  // search, solve
+void add_trace_command(CLI::App& app, int& exit_code);    // trace
 void add_profile_command(CLI::App& app, int& exit_code);  // profile
-void add_info_commands(CLI::App& app, int& exit_code);   // tasks, graph, config, doctor
+void add_info_commands(CLI::App& app, int& exit_code);    // tasks, graph, config, doctor
 
 /// The options that make a config: a preset or file, then --set and the short forms, in this order.
 struct ConfigOptions {
@@ -45,7 +46,11 @@ struct LoadedRun {
 };
 /// Empty overrides leave the run's own data.source and device.name.
 LoadedRun load_run(const std::string& path, const std::string& data_override = "",
-                   const std::string& device_override = "");
+                   const std::string& device_override = "", io::TaskSet task_set = io::TaskSet::own);
+
+/// The grounder's numbers for image files (PNG or JPEG), in order; DataError for a file that is none or of another
+/// size.
+std::vector<float> ground_files(Model& model, const std::vector<std::string>& files);
 
 /// Prints a warning on stderr.
 void warn(const std::string& message);

@@ -7,7 +7,7 @@
 #include "engine/cuda/cuda.h"
 #include "engine/device.h"
 #include "kernels/common/isa.h"
-#include "models/search/formula_pool.h"
+#include "models/search/enumeration.h"
 #include "models/trainer.h"
 
 namespace roap::bin {
@@ -42,28 +42,32 @@ class SizesOnly : public PairSource {
 };
 
 struct TasksArguments {
-  int max_operators = 3, symbols = 3;
+  search::EnumerationOptions pool;
+  std::string operators = "add,sub,mul";
   bool list = false, json = false;
 };
 
-int tasks(const TasksArguments& arguments) {
-  const search::FormulaPool pool = search::FormulaPool::enumerate(arguments.symbols, arguments.max_operators);
+int tasks(TasksArguments arguments) {
+  arguments.pool.operators = programs::parse_operators(arguments.operators);
+  const search::Enumeration pool(arguments.pool);
   const std::vector<std::size_t> counts = pool.counts_by_operators();
-  const std::size_t constants = pool.size() - pool.usable().size();
+  const std::size_t constants = pool.constants().size();
   nlohmann::ordered_json json{{"total", pool.size()}, {"by_operators", counts}, {"constant", constants}};
   if (arguments.json) {
     if (arguments.list) {
-      for (std::size_t i = 0; i < pool.size(); ++i) json["formulas"].push_back(pool.formula(i).expression.text());
+      for (std::size_t i = 0; i < pool.size(); ++i) json["formulas"].push_back(pool.expression(i).text());
     }
     fmt::print("{}\n", json.dump());
     return 0;
   }
-  fmt::print("{} formulas over s1..s{} with at most {} operators from + - *, distinct as polynomials\n", pool.size(),
-             arguments.symbols, arguments.max_operators);
+  std::string symbols;
+  for (const programs::Operator op : pool.operators()) symbols += fmt::format(" {}", programs::info(op).symbol);
+  fmt::print("{} formulas over s1..s{} with at most {} operators from{}, distinct as functions\n", pool.size(),
+             pool.variables(), pool.max_operators(), symbols);
   for (std::size_t k = 0; k < counts.size(); ++k) fmt::print("  {} operators: {}\n", k, counts[k]);
   fmt::print("{} of them constant and never a task\n", constants);
   for (std::size_t i = 0; arguments.list && i < pool.size(); ++i) {
-    fmt::print("{:>6}  {}  {}\n", i, pool.formula(i).operators, pool.formula(i).expression.text());
+    fmt::print("{:>6}  {}  {}\n", i, pool.operator_count(i), pool.expression(i).text());
   }
   return 0;
 }
@@ -160,8 +164,10 @@ void add_info_commands(CLI::App& app, int& exit_code) {
   auto pool = std::make_shared<TasksArguments>();
   CLI::App* tasks_command = app.add_subcommand("tasks", "The pool of formulas that tasks are drawn from");
   tasks_command->footer("Example: roap tasks --max-operators 2 --list");
-  tasks_command->add_option("--max-operators", pool->max_operators)->capture_default_str();
-  tasks_command->add_option("--symbols", pool->symbols)->capture_default_str();
+  tasks_command->add_option("--max-operators", pool->pool.max_operators)->capture_default_str();
+  tasks_command->add_option("--symbols", pool->pool.variables)->capture_default_str();
+  tasks_command->add_option("--operators", pool->operators, "from add, sub, mul, div, min, max, neg, square")
+      ->capture_default_str();
   tasks_command->add_flag("--list", pool->list, "print every formula");
   tasks_command->add_flag("--json", pool->json, "as JSON");
   tasks_command->callback([=, &exit_code] { exit_code = tasks(*pool); });

@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
+#include <map>
+
 #include "bin/roap_commands.h"
 #include "engine/cuda/cuda.h"
 #include "engine/device.h"
+#include "io/image_file.h"
 #include "io/model_files.h"
 
 namespace roap::bin {
@@ -15,7 +18,7 @@ void ConfigOptions::add_to(CLI::App& command) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command.add_option("--data", data, "digits or cifar10:DIR (data.source)");
-  command.add_option("--method", method, "roap, free, softmax or tree (train.method)");
+  command.add_option("--method", method, "roap, marginal, hybrid, free, softmax or tree (train.method)");
   command.add_option("--device", device, "auto, cpu, cuda or cuda:N (device.name)");
   command.add_option("--seed", seed, "of weights, pairs and noise (train.seed)");
 }
@@ -51,7 +54,8 @@ DeviceKind prepare_device(const io::Config& config) {
   return kind;
 }
 
-LoadedRun load_run(const std::string& path, const std::string& data_override, const std::string& device_override) {
+LoadedRun load_run(const std::string& path, const std::string& data_override, const std::string& device_override,
+                   io::TaskSet task_set) {
   io::RunFolder folder = io::RunFolder::open(path, io::RunFolder::Access::read);
   io::Config config = folder.read_config();
   const std::string config_hash = io::config_sha256(config);
@@ -59,9 +63,12 @@ LoadedRun load_run(const std::string& path, const std::string& data_override, co
     config.device.name = device_override;
     if (device_override == "cpu") config.device.precision = "f32";
   }
+  if (task_set == io::TaskSet::unseen && config.train.method == "free") {
+    throw UsageError("method free has logits for the tasks it trained on only: nothing can be said about unseen ones");
+  }
   const DeviceKind device = prepare_device(config);
   const io::Checkpoint checkpoint = io::load_newest_intact(folder.path(), warn, config_hash);
-  io::Experiment experiment = io::load_experiment(config, data_override);
+  io::Experiment experiment = io::load_experiment(config, data_override, task_set);
   auto model = std::make_unique<Model>(config, problem_shape(*experiment.benchmark.train), device);
   io::restore_model(checkpoint, *model, false);
   return {std::move(folder),
@@ -70,6 +77,22 @@ LoadedRun load_run(const std::string& path, const std::string& data_override, co
           std::move(model),
           io::restore_state(checkpoint),
           checkpoint.info.extra.value("seconds", 0.0)};
+}
+
+std::vector<float> ground_files(Model& model, const std::vector<std::string>& files) {
+  const ProblemShape& problem = model.problem();
+  std::vector<std::uint8_t> pixels;
+  std::vector<std::int32_t> index;
+  std::map<std::string, std::int32_t> seen;
+  for (const std::string& file : files) {
+    const auto [entry, is_new] = seen.try_emplace(file, static_cast<std::int32_t>(seen.size()));
+    index.push_back(entry->second);
+    if (!is_new) continue;
+    const io::Image image = io::read_image(file, problem.channels);
+    io::require_image_size(image, problem.width, problem.height, file);
+    pixels.insert(pixels.end(), image.pixels.begin(), image.pixels.end());
+  }
+  return model.ground(pixels, static_cast<int>(seen.size()), index);
 }
 
 }  // namespace roap::bin

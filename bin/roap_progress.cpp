@@ -35,21 +35,21 @@ Progress::Progress(std::uint64_t first_step, std::uint64_t steps, std::int64_t p
   last_ = started_;
 }
 
-void Progress::update(std::uint64_t step, double loss, double sharpness) {
+void Progress::update(std::uint64_t step, double loss, const std::string& annealing) {
   smooth_loss_ = step == first_step_ + 1 ? loss : 0.95 * smooth_loss_ + 0.05 * loss;
   const double now = monotonic_seconds();
   if (now - last_ < (terminal_ ? kTerminalInterval : kLogInterval) && step != steps_) return;
   last_ = now;
-  draw(step, smooth_loss_, sharpness);
+  draw(step, smooth_loss_, annealing);
 }
 
-void Progress::draw(std::uint64_t step, double loss, double sharpness) {
+void Progress::draw(std::uint64_t step, double loss, const std::string& annealing) {
   const double elapsed = monotonic_seconds() - started_;
   const double rate = static_cast<double>(step - first_step_) / std::max(elapsed, 1e-9);
   const double left = static_cast<double>(steps_ - step) / std::max(rate, 1e-9);
   const std::string text =
-      fmt::format("step {}/{}  loss {:.4f}  sharpness {:.2f}  {:.1f} steps/s ({:.0f} pairs/s)  {} left", step, steps_,
-                  loss, sharpness, rate, rate * static_cast<double>(pairs_per_step_), duration(left));
+      fmt::format("step {}/{}  loss {:.4f}  {}  {:.1f} steps/s ({:.0f} pairs/s)  {} left", step, steps_, loss,
+                  annealing, rate, rate * static_cast<double>(pairs_per_step_), duration(left));
   if (!terminal_) {
     fmt::print(stderr, "{}\n", text);
     return;

@@ -9,14 +9,15 @@ namespace roap::bin {
 class Progress {
  public:
   Progress(std::uint64_t first_step, std::uint64_t steps, std::int64_t pairs_per_step);
-  /// Called after every step; prints at most a few times a second (terminal) or once every few seconds.
-  void update(std::uint64_t step, double loss, double sharpness);
+  /// Called after every step, `annealing` being what the schedule says about it; prints at most a few times a second
+  /// (terminal) or once every few seconds.
+  void update(std::uint64_t step, double loss, const std::string& annealing);
   /// Prints a line above the bar.
   void note(const std::string& line);
   void finish();
 
  private:
-  void draw(std::uint64_t step, double loss, double sharpness);
+  void draw(std::uint64_t step, double loss, const std::string& annealing);
   bool terminal_;
   std::uint64_t first_step_, steps_;
   std::int64_t pairs_per_step_;

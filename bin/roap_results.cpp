@@ -6,22 +6,24 @@ namespace roap::bin {
 
 nlohmann::ordered_json result_json(const Evaluation& e, const TrainerState& state, double seconds,
                                    const std::string& run) {
-  return {{"solved", e.solved},
-          {"solved_exact", e.solved_exact},
-          {"tasks", e.tasks.size()},
-          {"symbolic_loss_train", e.train.loss},
-          {"symbolic_loss_test", e.test.loss},
-          {"symbols_right_train", e.train.right},
-          {"symbols_right_test", e.test.right},
-          {"test_loss", e.test_loss},
-          {"test_loss_normalised", e.test_loss_normalised},
-          {"program_length", e.program_length},
-          {"formula_length", e.formula_length},
-          {"symbols", e.gauge_text()},
-          {"seconds", seconds},
-          {"steps", state.step},
-          {"skipped_steps", state.skipped_steps},
-          {"run", run}};
+  nlohmann::ordered_json json{{"solved", e.solved},
+                              {"solved_exact", e.solved_exact},
+                              {"tasks", e.tasks.size()},
+                              {"symbolic_loss_train", e.train.loss},
+                              {"symbolic_loss_test", e.test.loss},
+                              {"symbols_right_train", e.train.right},
+                              {"symbols_right_test", e.test.right},
+                              {"test_loss", e.test_loss},
+                              {"test_loss_normalised", e.test_loss_normalised},
+                              {"program_length", e.program_length},
+                              {"formula_length", e.formula_length},
+                              {"symbols", e.gauge_text()},
+                              {"seconds", seconds},
+                              {"steps", state.step},
+                              {"skipped_steps", state.skipped_steps},
+                              {"run", run}};
+  if (e.synthesised_solved) json["synthesised_solved"] = *e.synthesised_solved;
+  return json;
 }
 
 nlohmann::ordered_json programs_json(const Evaluation& evaluation) {
@@ -45,6 +47,7 @@ nlohmann::ordered_json programs_json(const Evaluation& evaluation) {
 std::string summary_text(const Evaluation& e) {
   std::string text = fmt::format("{} of {} tasks solved ({} proved equal to the hidden formula)\n", e.solved,
                                  e.tasks.size(), e.solved_exact);
+  if (e.synthesised_solved) text += fmt::format("the synthesizer alone solves {}\n", *e.synthesised_solved);
   const auto symbols = [&](const char* split, const SymbolMetrics& m) {
     text += fmt::format(
         "symbols on {:<5} images: mean squared error {:.5f} (class means {:.5f}), {:.1f} % right, {} images\n", split,

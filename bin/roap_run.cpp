@@ -33,10 +33,17 @@ void catch_signals() {
 /// Is something to be done every `every` steps (0: never) due after `step` steps?
 bool due(std::uint64_t step, std::int64_t every) { return every > 0 && step % static_cast<std::uint64_t>(every) == 0; }
 
+/// What is annealed, for the progress line.
+std::string annealing_text(const Config& config, const StepReport& report) {
+  return method_parts(config).programs ? fmt::format("sharpness {:.2f}", report.sharpness)
+                                       : fmt::format("temperature {:.3f}", report.temperature);
+}
+
 EvaluationOptions quick_evaluation() {
   EvaluationOptions options;
   options.max_images = 1000;
   options.verdicts = false;
+  options.decision_pairs = 512;
   return options;
 }
 
@@ -118,7 +125,9 @@ void TrainingRun::end_run() {
 
 void TrainingRun::after_step(const StepReport& report) {
   const TrainerState& state = trainer_.state();
-  progress_->update(report.step, report.loss, report.sharpness);
+  progress_->update(report.step, report.loss, annealing_text(config_, report));
+  if (!report.gauge.is_identity())
+    progress_->note(fmt::format("step {}: re-gauged, {}", report.step, report.gauge.text()));
   if (report.skipped) {
     progress_->note(fmt::format("step {}: skipped, loss or gradient is not finite: {}", report.step, report.diagnosis));
     if (config_.train.on_nan == "stop") {

@@ -31,7 +31,9 @@ class TraceFile {
     indices_.push_back(std::move(values));
     writer_.add(name, std::move(shape), std::span<const std::int32_t>(indices_.back()));
   }
+  /// Nothing where the method has no such tensor.
   void add(const std::string& name, const Trainer& trainer, Executor& executor, TensorId tensor) {
+    if (!tensor.present()) return;
     add(name, extents(trainer.graph().shape(tensor)), executor.read(tensor));
   }
   void add_store(const std::string& prefix, const ParameterStore& store, Arena arena) {
@@ -87,7 +89,9 @@ void add_step_tensors(TraceFile& file, Trainer& trainer, Executor& executor) {
   file.add("z", trainer, executor, t.z);
   file.add("yhat", trainer, executor, t.yhat);
   file.add("length", trainer, executor, t.length);
+  file.add("evidence", trainer, executor, t.evidence);
   file.add("loss", trainer, executor, t.loss);
+  file.add("program_loss", trainer, executor, t.program_loss);
 }
 
 /// Which pair won each maximum over the set: where two are equal up to rounding, a gradient depends on the choice.
@@ -99,6 +103,21 @@ void add_winners(TraceFile& file, const Trainer& trainer, Executor& executor) {
     file.add("winner." + node.name.substr(kPrefix.size()), extents(trainer.graph().shape(winners)),
              executor.read_i32(winners));
   }
+}
+
+/// What the posterior weighs: formulas as text, in order, and their penalties' unit, the operators.
+void add_formulas(TraceFile& file, const Config& config, int symbols, double temperature) {
+  const FormulaSet set(config.search, symbols);
+  nlohmann::json formulas = nlohmann::json::array();
+  nlohmann::json operators = nlohmann::json::array();
+  for (std::size_t i = 0; i < set.formulas().size(); ++i) {
+    if (!std::isfinite(set.graph()->penalty[i])) continue;  // a constant
+    formulas.push_back(set.formulas().expression(i).text());
+    operators.push_back(set.formulas().operator_count(i));
+  }
+  file.metadata("formulas", formulas.dump());
+  file.metadata("operators", operators.dump());
+  file.metadata("temperature", fmt::format("{}", temperature));
 }
 
 int trace(const TraceArguments& arguments) {
@@ -118,8 +137,10 @@ int trace(const TraceArguments& arguments) {
   file.add_store("moment1.", model.store(), Arena::moment1);
   file.add_store("moment2.", model.store(), Arena::moment2);
   file.add_store("buffer.", model.store(), Arena::buffers);
-  const Shape z = trainer.graph().shape(trainer.tensors().z);
-  file.add("noise.gumbel", extents(z), gumbel_noise(trainer.gumbel_key(arguments.step), z, config.train.method));
+  if (const TensorId tensor = trainer.tensors().z; tensor.present()) {
+    const Shape z = trainer.graph().shape(tensor);
+    file.add("noise.gumbel", extents(z), gumbel_noise(trainer.gumbel_key(arguments.step), z, config.train.method));
+  }
   const Trainer::Schedule schedule = trainer.schedule(arguments.step);
   const TensorId logits = trainer.tensors().logits;
   const bool free_logits = config.train.method == "free";  // weights themselves, which the step changes
@@ -138,6 +159,9 @@ int trace(const TraceArguments& arguments) {
   file.metadata("sharpness", fmt::format("{}", schedule.sharpness));
   file.metadata("lambda", fmt::format("{}", schedule.lambda));
   file.metadata("loss_floor", fmt::format("{}", schedule.loss_floor));
+  if (method_parts(config).posterior) add_formulas(file, config, model.problem().symbols, schedule.temperature);
+  file.metadata("gauge_a", fmt::format("{}", report.gauge.a));
+  file.metadata("gauge_b", fmt::format("{}", report.gauge.b));
   file.metadata("step", fmt::format("{}", arguments.step));
   file.write(arguments.out);
   fmt::print("step {}: loss {:.6f}, written to {}\n", arguments.step, report.loss, arguments.out);

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "bin/roap_commands.h"
-#include "io/image_file.h"
 
 namespace roap::bin {
 
@@ -11,12 +10,14 @@ struct UseArguments {
   std::string run, data, device;
   std::vector<std::string> images;
   int task = 0;
+  bool unseen = false;
   std::size_t rows = 1000000;
   bool json = false;
 };
 
 int evaluate_run(const UseArguments& arguments) {
-  LoadedRun run = load_run(arguments.run, arguments.data, arguments.device);
+  LoadedRun run = load_run(arguments.run, arguments.data, arguments.device,
+                           arguments.unseen ? io::TaskSet::unseen : io::TaskSet::own);
   const Evaluation evaluation = evaluate(*run.model, run.experiment.benchmark, run.experiment.pool);
   if (arguments.json) {
     fmt::print("{}\n", result_json(evaluation, run.state, run.seconds, run.folder.path().string()).dump());
@@ -35,20 +36,6 @@ int print_programs(const UseArguments& arguments) {
     fmt::print("{}", formulas_text(evaluation, arguments.rows));
   }
   return 0;
-}
-
-/// Symbols of image files, in order.
-std::vector<float> ground_files(Model& model, const std::vector<std::string>& files) {
-  const ProblemShape& problem = model.problem();
-  std::vector<std::uint8_t> pixels;
-  std::vector<std::int32_t> index;
-  for (const std::string& file : files) {
-    const io::Image image = io::read_image(file, problem.channels);
-    io::require_image_size(image, problem.width, problem.height, file);
-    index.push_back(static_cast<std::int32_t>(index.size()));
-    pixels.insert(pixels.end(), image.pixels.begin(), image.pixels.end());
-  }
-  return model.ground(pixels, static_cast<int>(files.size()), index);
 }
 
 int predict(const UseArguments& arguments) {
@@ -102,8 +89,10 @@ void add_use_commands(CLI::App& app, int& exit_code) {
     command->callback([=, &exit_code] { exit_code = function(*arguments); });
     return command;
   };
-  add("eval", "All metrics of a run on the test images", "roap eval runs/first --json", evaluate_run)
-      ->add_option("--data", arguments->data, "other images than the run's: digits or cifar10:DIR");
+  CLI::App* eval_command =
+      add("eval", "All metrics of a run on the test images", "roap eval runs/first --json", evaluate_run);
+  eval_command->add_option("--data", arguments->data, "other images than the run's: digits or cifar10:DIR");
+  eval_command->add_flag("--unseen", arguments->unseen, "on tasks of the pool that the run has not trained on");
   add("programs", "Learned formulas, the hidden ones beside them, proved equal or with a counter-example",
       "roap programs runs/first", print_programs)
       ->add_option("--rows", arguments->rows, "at most that many tasks");

@@ -96,29 +96,65 @@ bool is_file_name(std::string_view text) {
   return text.ends_with(kTomlSuffix) || text.find('/') != std::string_view::npos;
 }
 
-Config parse_config_file(const std::string& path) {
+/// The values that train.method can have, now or later.
+std::vector<std::string> method_names() {
+  const auto& choices = std::get<Choices>(find_key("train.method")->limits);
+  std::vector<std::string> names = choices.now;
+  names.insert(names.end(), choices.later.begin(), choices.later.end());
+  return names;
+}
+
+/// A section of the file, [train], or of a method, [marginal.train].
+void set_sections(Config& config, const toml::table& sections, const std::string& label, std::string_view method) {
+  const std::vector<std::string> known = section_names();
+  for (const auto& [name, node] : sections) {
+    const std::string where = fmt::format("{}:{}", label, name.source().begin.line);
+    const std::string_view section = name.str();
+    const std::string prefix = method.empty() ? "" : fmt::format("{}.", method);
+    if (std::ranges::find(known, section) == known.end()) {
+      if (!node.is_table())
+        fail(where, fmt::format("key \"{}{}\" stands outside a section{}", prefix, section, suggest_key(section)));
+      fail(where, fmt::format("unknown section [{}{}]{}", prefix, section, suggestion(section, known)));
+    }
+    if (!node.is_table()) fail(where, fmt::format("\"{}\" is a section: write [{}{}]", section, prefix, section));
+    set_section(config, section, *node.as_table(), label);
+  }
+}
+
+Config parse_config_file(const std::string& path, const std::string& method) {
   std::string text;
   try {
     text = read_file(path);
   } catch (const DataError& error) {
     throw UsageError(error.what());
   }
-  return parse_config(text, path);
+  return parse_config(text, path, method);
 }
 
-Config parse_preset(const std::string& name) {
+Config parse_preset(const std::string& name, const std::string& method) {
   const std::string path = fmt::format("{}{}{}", kPresetFolder, name, kTomlSuffix);
   const auto found = std::ranges::find(embedded_files(), path, &EmbeddedFile::name);
   if (found == embedded_files().end()) {
     throw UsageError(fmt::format("unknown preset \"{}\"{} (presets: {}; a file needs the ending .toml)", name,
                                  suggestion(name, preset_names()), fmt::join(preset_names(), ", ")));
   }
-  return parse_config(found->bytes, path);
+  return parse_config(found->bytes, path, method);
+}
+
+/// The method that the settings ask for, or "".
+std::string method_of(std::span<const std::string> settings) {
+  constexpr std::string_view kKey = "train.method=";
+  Config config;
+  config.train.method.clear();
+  for (const std::string& setting : settings) {
+    if (setting.starts_with(kKey)) apply_setting(config, setting);
+  }
+  return config.train.method;
 }
 
 }  // namespace
 
-Config parse_config(std::string_view toml, const std::string& label) {
+Config parse_config(std::string_view toml, const std::string& label, const std::string& method) {
   toml::table document;
   try {
     document = toml::parse(toml, label);
@@ -126,18 +162,22 @@ Config parse_config(std::string_view toml, const std::string& label) {
     const toml::source_position at = error.source().begin;
     fail(fmt::format("{}:{}", label, at.line), fmt::format("column {}: {}", at.column, error.description()));
   }
+  toml::table of_methods;
+  for (const std::string& name : method_names()) {
+    const toml::node* node = document.get(name);
+    if (node == nullptr || !node->is_table()) continue;
+    of_methods.insert(name, *node->as_table());
+    document.erase(name);
+  }
   Config config;
-  const std::vector<std::string> sections = section_names();
-  for (const auto& [name, node] : document) {
-    const std::string where = fmt::format("{}:{}", label, name.source().begin.line);
-    const std::string_view section = name.str();
-    if (std::ranges::find(sections, section) == sections.end()) {
-      if (!node.is_table())
-        fail(where, fmt::format("key \"{}\" stands outside a section{}", section, suggest_key(section)));
-      fail(where, fmt::format("unknown section [{}]{}", section, suggestion(section, sections)));
-    }
-    if (!node.is_table()) fail(where, fmt::format("\"{}\" is a section: write [{}]", section, section));
-    set_section(config, section, *node.as_table(), label);
+  set_sections(config, document, label, "");
+  if (!method.empty()) config.train.method = method;
+  for (const auto& [name, node] : of_methods) {
+    Config other = config;  // the sections of other methods have no effect, but must be right
+    Config& target = name.str() == config.train.method ? config : other;
+    set_sections(target, *node.as_table(), label, name.str());
+    if (target.train.method != config.train.method)
+      fail(label, fmt::format("[{}.train] cannot change train.method", name.str()));
   }
   return config;
 }
@@ -162,7 +202,9 @@ void apply_setting(Config& config, std::string_view setting) {
 }
 
 Config load_config(const std::string& preset_or_file, std::span<const std::string> settings) {
-  Config config = is_file_name(preset_or_file) ? parse_config_file(preset_or_file) : parse_preset(preset_or_file);
+  const std::string method = method_of(settings);
+  Config config =
+      is_file_name(preset_or_file) ? parse_config_file(preset_or_file, method) : parse_preset(preset_or_file, method);
   for (const std::string& setting : settings) apply_setting(config, setting);
   return config;
 }

@@ -13,12 +13,15 @@ namespace roap::io {
 /// The settings themselves are models/config.h; here is their text: reading, checking, printing and explaining.
 using roap::Config;
 
-/// Reads a preset's name or a FILE.toml over the defaults, then applies `settings` ("section.key=value") in order.
-/// UsageError with file:line or the setting, the reason and, for a likely typing error, the key that was meant.
+/// Reads a preset's name or a FILE.toml over the defaults, with its own settings for the method that `settings` ask
+/// for, then applies `settings` ("section.key=value") in order. UsageError with file:line or the setting, the reason
+/// and, for a likely typing error, the key that was meant.
 Config load_config(const std::string& preset_or_file, std::span<const std::string> settings = {});
 
-/// Reads TOML text over the defaults; `label` names it in messages.
-Config parse_config(std::string_view toml, const std::string& label);
+/// Reads TOML text over the defaults; `label` names it in messages. A section [METHOD.SECTION], such as
+/// [marginal.train], goes over the section of that name when the method is METHOD: `method`, or when that is empty the
+/// file's own.
+Config parse_config(std::string_view toml, const std::string& label, const std::string& method = "");
 
 /// Applies one "section.key=value"; text needs no quotes.
 void apply_setting(Config& config, std::string_view setting);

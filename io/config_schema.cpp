@@ -106,9 +106,12 @@ const std::vector<ConfigKey>& table() {
       {ROAP_KEY(model.depth), NumberRange{1, 8}, "Depth of the tree sketch; the straight-line sketch ignores it."},
 
       {ROAP_KEY(train.method),
-       Choices{{"roap", "free", "softmax", "tree"}, {"marginal", "hybrid", "mlp-disjoint", "mlp-onehot"}},
-       "roap: programs come from the synthesizer and are sampled; free: each task has its own free logits; softmax: no "
-       "Gumbel noise; tree: the tree sketch."},
+       Choices{{"roap", "marginal", "hybrid", "free", "softmax", "tree"}, {"mlp-disjoint", "mlp-onehot"}},
+       "roap: programs come from the synthesizer and are sampled; marginal: all formulas of [search] are weighed by "
+       "how "
+       "well they explain y; hybrid: the grounder learns as with marginal, and a synthesizer learns on its symbols; "
+       "free: each task has its own free logits; softmax: no Gumbel noise; tree: the tree "
+       "sketch."},
       {ROAP_KEY(train.seed), NumberRange{0, kMaxSeed},
        "Initial weights, noise and sample order; same seed, same bits."},
       {ROAP_KEY(train.steps), NumberRange{0, kMaxSteps}, "Length of the run in steps; 0 when train.epochs says it."},
@@ -150,6 +153,10 @@ const std::vector<ConfigKey>& table() {
        {},
        "Execute the discrete program and let gradients pass as if it were the soft one."},
       {ROAP_KEY(train.clip), NumberRange{0, 1e9}, "Largest norm of the whole gradient; 0 does not clip."},
+      {ROAP_KEY(train.regauge), NumberRange{0, kMaxSteps},
+       "Every so many steps the symbols are replaced by the affine map of theirs under which the formulas of [search] "
+       "explain y best; 0 never does."},
+      {ROAP_KEY(train.regauge_until), NumberRange{0, 1}, "Share of the run after which symbols keep their gauge."},
       {ROAP_KEY(train.on_nan), Choices{{"skip", "rollback", "stop"}, {}},
        "After a step whose loss or gradient is not finite: skip it, go back to the last checkpoint, or stop."},
       {ROAP_KEY(train.max_skips), NumberRange{1, 1e6},
@@ -158,6 +165,22 @@ const std::vector<ConfigKey>& table() {
        "Independent starts, one after the other; the one with the least training loss is kept."},
       {ROAP_KEY(train.screen_steps), NumberRange{0, kMaxSteps},
        "Steps of each start before the best one is chosen and goes on; 0 trains every one to its end."},
+
+      {ROAP_KEY(search.max_operators), NumberRange{0, 6},
+       "Formulas that methods marginal and hybrid and train.regauge weigh: all with at most so many operators. "
+       "Independent of "
+       "tasks.max_operators, which training does not know; cost grows about eightfold with each."},
+      {ROAP_KEY(search.penalty), NumberRange{0, 100},
+       "How much less likely a formula is for each operator: its prior is exp(-penalty * operators)."},
+      {ROAP_KEY(search.floor), NumberRange{0, 1e6, true},
+       "Error, in units of a task's variance, below which formulas count as equally good."},
+      {ROAP_KEY(search.temperature), NumberRange{0, 1000, true},
+       "Temperature of the posterior over formulas at first: at a high one all that explain y a little pull the "
+       "symbols."},
+      {ROAP_KEY(search.temperature_late), NumberRange{0, 1000, true},
+       "The same late in the run: at a low one only the best formula of a task counts."},
+      {ROAP_KEY(search.temperature_until), NumberRange{0, 1, true},
+       "Share of the run over which the temperature falls, along a straight line."},
 
       {ROAP_KEY(device.name), TextForm{"auto, cpu, cuda or cuda:N", check_device},
        "Where to compute; auto takes a GPU when there is one."},

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "io/cifar10.h"
 #include "io/digits.h"
 #include "kernels/common/error.h"
@@ -50,12 +52,21 @@ BenchmarkImages load_images(const std::string& source) {
 
 }  // namespace
 
-Experiment load_experiment(const Config& config, const std::string& data_override) {
+Experiment load_experiment(const Config& config, const std::string& data_override, TaskSet task_set) {
   search::FormulaPool pool = search::FormulaPool::enumerate(static_cast<int>(config.tasks.symbols),
                                                             static_cast<int>(config.tasks.max_operators));
-  Benchmark benchmark =
-      make_benchmark(load_images(data_override.empty() ? config.data.source : data_override), pool,
-                     static_cast<int>(config.tasks.count), static_cast<std::uint64_t>(config.tasks.seed));
+  int count = static_cast<int>(config.tasks.count);
+  int first = 0;
+  if (task_set == TaskSet::unseen) {
+    first = count;
+    count = std::min(count, static_cast<int>(pool.usable().size()) - first);
+    if (count < 1) {
+      throw UsageError(
+          fmt::format("no tasks are left that the run has not seen: it trained on all {} formulas", first));
+    }
+  }
+  Benchmark benchmark = make_benchmark(load_images(data_override.empty() ? config.data.source : data_override), pool,
+                                       count, static_cast<std::uint64_t>(config.tasks.seed), first);
   return {std::move(pool), std::move(benchmark)};
 }
 

@@ -12,8 +12,13 @@ struct Experiment {
   Benchmark benchmark;
 };
 
+/// The tasks that a run trains on, or others of the same pool, as many as there are but no more than those.
+enum class TaskSet { own, unseen };
+
 /// Loads the data of `config.data.source` and draws the tasks. `data_override` (a --data argument) replaces the source
-/// unless empty. DataError for missing or damaged files, UsageError for a source that is none.
-Experiment load_experiment(const Config& config, const std::string& data_override = "");
+/// unless empty. DataError for missing or damaged files, UsageError for a source that is none or where no task is
+/// unseen.
+Experiment load_experiment(const Config& config, const std::string& data_override = "",
+                           TaskSet task_set = TaskSet::own);
 
 }  // namespace roap::io

@@ -6,6 +6,12 @@
 
 namespace roap {
 
+MethodParts method_parts(const Config& config) {
+  if (config.train.method == "marginal") return {.posterior = true};
+  if (config.train.method == "hybrid") return {.posterior = true, .programs = true};
+  return {.programs = true};
+}
+
 std::int64_t total_steps(const Config& config) {
   const Config::Train& train = config.train;
   if ((train.steps > 0) == (train.epochs > 0)) {

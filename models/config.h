@@ -56,11 +56,22 @@ struct Config {
     std::string sharpness_schedule = "step";
     bool straight_through = false;
     double clip = 0;
+    std::int64_t regauge = 0;
+    double regauge_until = 0.8;
     std::string on_nan = "skip";
     std::int64_t max_skips = 20;
     std::int64_t runs = 1;
     std::int64_t screen_steps = 0;
     bool operator==(const Train&) const = default;
+  };
+  struct Search {
+    std::int64_t max_operators = 3;
+    double penalty = 0.05;
+    double floor = 1e-3;
+    double temperature = 0.1;
+    double temperature_late = 0.02;
+    double temperature_until = 0.6;
+    bool operator==(const Search&) const = default;
   };
   struct Device {
     std::string name = "auto";
@@ -86,11 +97,19 @@ struct Config {
   Tasks tasks;
   Model model;
   Train train;
+  Search search;
   Device device;
   Checkpoint checkpoint;
   Log log;
   bool operator==(const Config&) const = default;
 };
+
+/// What a method trains on.
+struct MethodParts {
+  bool posterior = false;  ///< the exact posterior over the formulas of [search]
+  bool programs = false;   ///< relaxed programs of the sketch, from a synthesizer or free logits
+};
+MethodParts method_parts(const Config& config);
 
 /// Number of training steps: train.steps, or train.epochs turned into steps (rounded up). UsageError unless exactly one
 /// of the two is set.

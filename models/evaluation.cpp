@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "kernels/common/parallel.h"
+#include "models/decision.h"
 
 namespace roap {
 
@@ -88,19 +89,59 @@ TestPairs draw_test_pairs(Model& model, const Benchmark& benchmark, const Evalua
   return pairs;
 }
 
+/// The paper's criterion: equal to y on all pairs, on gold symbols.
+bool solves(const programs::Expression& program, const TestPairs& pairs, std::span<const float> y,
+            std::size_t variables) {
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const double difference =
+        std::abs(program.evaluate(std::span(pairs.gold).subspan(i * variables, variables)) - y[i]);
+    if (!(difference <= 1e-5 * std::max(1.0, std::abs(static_cast<double>(y[i]))))) return false;
+  }
+  return true;
+}
+
 void judge_on_pairs(TaskResult& result, const TestPairs& pairs, std::span<const float> y, double sigma,
                     std::size_t variables) {
-  result.solved = true;
+  result.solved = solves(result.program, pairs, y, variables);
   std::vector<double> symbols(variables);
   for (std::size_t i = 0; i < y.size(); ++i) {
-    const auto gold = std::span(pairs.gold).subspan(i * variables, variables);
-    const double difference = std::abs(result.program.evaluate(gold) - y[i]);
-    if (!(difference <= 1e-5 * std::max(1.0, std::abs(static_cast<double>(y[i]))))) result.solved = false;
     for (std::size_t j = 0; j < variables; ++j) symbols[j] = pairs.symbols[i * variables + j];
     const double error = result.program.evaluate(symbols) - y[i];
     result.test_loss += error * error / static_cast<double>(y.size());
   }
   result.test_loss_normalised = result.test_loss / (sigma * sigma);
+}
+
+struct Program {
+  programs::Expression expression;
+  std::vector<std::string> ties{};
+};
+
+/// Every task's program by the argmax of its logits.
+std::vector<Program> synthesised_programs(Model& model, const TestPairs& test, const EvaluationOptions& options) {
+  std::vector<Program> programs;
+  const std::vector<float> logits = decide_logits(model, options.pairs, test.y, test.symbols);
+  const std::size_t count = static_cast<std::size_t>(model.sketch().logit_count());
+  for (std::size_t begin = 0; begin < logits.size(); begin += count) {
+    programs.push_back({model.sketch().decode(std::span(logits).subspan(begin, count))});
+  }
+  return programs;
+}
+
+/// Every task's program by the model's method.
+std::vector<Program> decide_programs(Model& model, const PairSource& training, const TestPairs& test,
+                                     const EvaluationOptions& options) {
+  std::vector<Program> programs;
+  if (method_parts(model.config()).posterior) {
+    const FormulaSet formulas(model.config().search, model.problem().symbols);
+    DecisionOptions decision;
+    decision.pairs = options.decision_pairs;
+    for (DecidedFormula& formula : decide_formulas(model, training, formulas, decision)) {
+      programs.push_back({std::move(formula.expression), std::move(formula.ties)});
+    }
+    return programs;
+  }
+  return synthesised_programs(model, test, options);
 }
 
 }  // namespace
@@ -126,28 +167,39 @@ std::vector<float> decide_logits(Model& model, int pairs, std::span<const float>
   return sum;
 }
 
+SymbolMetrics measure_training_symbols(Model& model, const Benchmark& benchmark, int max_images) {
+  return measure_symbols(model, benchmark.train->images(), *benchmark.gold, Split::train, max_images);
+}
+
 Evaluation evaluate(Model& model, const Benchmark& benchmark, const search::FormulaPool& pool,
                     const EvaluationOptions& options) {
   const Gold& gold = *benchmark.gold;
   Evaluation evaluation;
-  evaluation.train = measure_symbols(model, benchmark.train->images(), gold, Split::train, options.max_images);
+  evaluation.train = measure_training_symbols(model, benchmark, options.max_images);
   evaluation.test = measure_symbols(model, benchmark.test->images(), gold, Split::test, options.max_images);
   const TestPairs pairs = draw_test_pairs(model, benchmark, options);
-  const std::vector<float> logits = decide_logits(model, options.pairs, pairs.y, pairs.symbols);
+  const std::vector<Program> programs = decide_programs(model, *benchmark.train, pairs, options);
 
   const std::size_t tasks = gold.tasks().size();
-  const std::size_t count = static_cast<std::size_t>(model.sketch().logit_count());
   const std::size_t set = static_cast<std::size_t>(options.pairs);
+  const auto variables = static_cast<std::size_t>(gold.symbols());
+  if (const MethodParts parts = method_parts(model.config()); parts.posterior && parts.programs) {
+    const std::vector<Program> synthesised = synthesised_programs(model, pairs, options);
+    evaluation.synthesised_solved = 0;
+    for (std::size_t t = 0; t < tasks; ++t) {
+      const auto y = std::span(pairs.y).subspan(t * set, set);
+      *evaluation.synthesised_solved += solves(synthesised[t].expression, pairs, y, variables) ? 1 : 0;
+    }
+  }
   std::vector<std::unique_ptr<TaskResult>> results(tasks);
   parallel_for(static_cast<std::int64_t>(tasks), [&](std::int64_t i) {
     const std::size_t t = static_cast<std::size_t>(i);
     const Gold::Task& task = gold.tasks()[t];
-    const programs::Expression program = model.sketch().decode(std::span(logits).subspan(t * count, count));
-    TaskResult result{program, programs::simplify(program, pool.smallest_formula())};
+    TaskResult result{programs[t].expression, programs::simplify(programs[t].expression, pool.smallest_formula())};
     result.gold = task.formula.text();
     result.gold_operators = task.operators;
-    judge_on_pairs(result, pairs, std::span(pairs.y).subspan(t * set, set), benchmark.test->sigma()[t],
-                   static_cast<std::size_t>(gold.symbols()));
+    result.ties = programs[t].ties;
+    judge_on_pairs(result, pairs, std::span(pairs.y).subspan(t * set, set), benchmark.test->sigma()[t], variables);
     if (options.verdicts) result.verdict = programs::prove_equal(result.program, task.formula);
     results[t] = std::make_unique<TaskResult>(std::move(result));
   });
@@ -163,13 +215,12 @@ Evaluation evaluate(Model& model, const Benchmark& benchmark, const search::Form
   return evaluation;
 }
 
-std::string Evaluation::gauge_text() const {
+std::string SymbolMetrics::gauge_text() const {
   constexpr double kRight = 0.9;         // share of images with the right level
   constexpr double kIdentified = 0.005;  // symbolic loss after the best affine map: half a level squared, twice over
-  if (train.right >= kRight) return "right";
-  if (train.gauge.loss <= kIdentified) {
-    return fmt::format("right up to s -> {:.2f} s {} {:.2f}", train.gauge.a, train.gauge.b < 0 ? "-" : "+",
-                       std::abs(train.gauge.b));
+  if (right >= kRight) return "right";
+  if (gauge.loss <= kIdentified) {
+    return fmt::format("right up to s -> {:.2f} s {} {:.2f}", gauge.a, gauge.b < 0 ? "-" : "+", std::abs(gauge.b));
   }
   return "not identified";
 }

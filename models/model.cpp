@@ -1,6 +1,9 @@
 #include "models/model.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/image_batch/image_batch_op.h"
 #include "models/grounder.h"
@@ -23,6 +26,10 @@ Sketch make_sketch(const Config& config, int symbols) {
 ProblemShape problem_shape(const PairSource& source) {
   const ImageSet& images = source.images();
   return {source.tasks(), source.symbols(), images.height, images.width, images.channels, images.scale, images.shift};
+}
+
+std::string AffineMap::text() const {
+  return fmt::format("s -> {:.3g} s {} {:.3g}", a, b < 0 ? "-" : "+", std::abs(b));
 }
 
 /// Images of a data set -> numbers, kGroundBatch at a time.
@@ -60,8 +67,10 @@ struct Model::SynthesisGraph {
 Model::Model(const Config& config, const ProblemShape& problem, DeviceKind device)
     : config_(config), problem_(problem), sketch_(make_sketch(config, problem.symbols)), store_(device) {
   ground_graphs_[1] = std::make_shared<GroundGraph>(store_, *this, 1);
-  const int pairs = static_cast<int>(config.train.pairs_per_step);
-  synthesis_graphs_[pairs] = std::make_shared<SynthesisGraph>(store_, *this, pairs);
+  if (method_parts(config).programs) {
+    const int pairs = static_cast<int>(config.train.pairs_per_step);
+    synthesis_graphs_[pairs] = std::make_shared<SynthesisGraph>(store_, *this, pairs);
+  }
   store_.declare_buffer(kAdamStep, {1}, Initializer::constant(0));
   store_.initialize(static_cast<std::uint64_t>(config.train.seed));
 }
@@ -109,6 +118,17 @@ std::vector<float> Model::ground(std::span<const std::uint8_t> pixels, int image
     symbols.insert(symbols.end(), numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(count));
   }
   return symbols;
+}
+
+void Model::apply_gauge(const AffineMap& map) {
+  const auto change = [&](const char* name, double offset) {
+    const Slot slot = store_.slot(name);
+    std::vector<float> values = store_.read(slot);
+    for (float& x : values) x = static_cast<float>(map.a * static_cast<double>(x) + offset);
+    store_.write(slot, values);
+  };
+  change("grounder.fc.weight", 0);
+  change("grounder.fc.bias", map.b);
 }
 
 std::vector<float> Model::synthesise(int pairs, std::span<const float> y, std::span<const float> symbols) {

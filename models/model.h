@@ -16,6 +16,14 @@ namespace roap {
 /// Buffer that counts Adam's applied updates; saved with the optimizer's moments.
 inline constexpr const char* kAdamStep = "adam.step";
 
+/// s -> a s + b.
+struct AffineMap {
+  double a = 1, b = 0;
+  [[nodiscard]] bool is_identity() const { return a == 1 && b == 0; }
+  /// "s -> 0.7 s + 0.05"
+  [[nodiscard]] std::string text() const;
+};
+
 /// What the data fixes about a model.
 struct ProblemShape {
   int tasks = 0, symbols = 0;
@@ -26,7 +34,8 @@ struct ProblemShape {
 
 ProblemShape problem_shape(const PairSource& source);
 
-/// Weights and statistics of grounder and synthesizer, and their use in evaluation mode. Training is Trainer's.
+/// Weights and statistics of grounder and (where the method has one) synthesizer, and their use in evaluation mode.
+/// Training is Trainer's.
 class Model {
  public:
   /// Declares all weights, grounder first, and initialises them from `config.train.seed`. `device` must be set up.
@@ -44,6 +53,8 @@ class Model {
 
   /// Numbers that the grounder gives to those images, in evaluation mode.
   std::vector<float> ground(std::span<const std::uint8_t> pixels, int image_count, std::span<const std::int32_t> index);
+  /// Folds the map into the grounder's last layer: from now on every symbol s is a s + b, up to rounding.
+  void apply_gauge(const AffineMap& map);
   /// Logits [T, P] for a set of pairs: y [T, pairs], symbols [pairs, V].
   std::vector<float> synthesise(int pairs, std::span<const float> y, std::span<const float> symbols);
 

@@ -10,6 +10,7 @@
 #include "engine/schedule.h"
 #include "kernels/adam_step/adam_step_op.h"
 #include "kernels/batch_norm/batch_norm_op.h"
+#include "kernels/formula_posterior/formula_posterior_op.h"
 #include "kernels/gradient_guard/gradient_guard_op.h"
 #include "kernels/gumbel_softmax/gumbel_softmax_op.h"
 #include "kernels/image_batch/image_batch_op.h"
@@ -37,6 +38,12 @@ ImageBatchParams image_params(const Config& config, const ProblemShape& problem)
   return params;
 }
 
+/// Falls along a straight line, then stays.
+double temperature(const Config::Search& search, double progress) {
+  const double left = std::max(0.0, 1.0 - progress / search.temperature_until);
+  return search.temperature_late + (search.temperature - search.temperature_late) * left;
+}
+
 }  // namespace
 
 Trainer::Trainer(Model& model, const PairSource& source, Options options)
@@ -44,6 +51,14 @@ Trainer::Trainer(Model& model, const PairSource& source, Options options)
   run_steps_ = static_cast<std::uint64_t>(roap::total_steps(model.config()));
   screening_steps_ = static_cast<std::uint64_t>(roap::screening_steps(model.config()));
   all_steps_ = static_cast<std::uint64_t>(roap::all_steps(model.config()));
+  const Config::Train& train = model.config().train;
+  if (train.regauge > 0 || method_parts(model.config()).posterior) {
+    formulas_ = std::make_unique<FormulaSet>(model.config().search, model.problem().symbols);
+  }
+  if (train.regauge > 0) {
+    gauge_search_ = std::make_unique<GaugeSearch>(*formulas_, model.problem().tasks,
+                                                  static_cast<int>(train.pairs_per_step), model.store().device());
+  }
   build();
   executor_ = std::make_unique<Executor>(graph_, PlanOptions{!options.keep_everything, 0});
   executor_->bind(t_.images, source.images().pixels);
@@ -63,10 +78,6 @@ void Trainer::build() {
   t_.pair_key = graph_.input("pair_key", u32({4}));
   t_.augmentation_key = graph_.input("augmentation_key", u32({4}));
   t_.sigma = graph_.input("sigma", f32({problem.tasks}));
-  t_.sharpness = graph_.input("sharpness", f32({1}));
-  t_.gumbel_key = graph_.input("gumbel_key", u32({4}));
-  t_.lambda = graph_.input("lambda", f32({1}));
-  t_.loss_floor = graph_.input("loss_floor", f32({1}));
   t_.rates = graph_.input("rates", f32({2}));
 
   pairs_ = source_.stream(graph_, t_.pair_key, pairs);
@@ -78,28 +89,54 @@ void Trainer::build() {
                                        static_cast<int>(config.model.grounder_width)};
   const Grounder grounder = build_grounder(graph_, grounder_config, t_.pixels, true);
   t_.symbols = reshape(graph_, "symbols", grounder.symbols, {pairs, problem.symbols});
-  t_.logits = model_.logits(graph_, t_.y, t_.symbols);
-  const bool noise = config.train.method != "softmax";
-  const std::int64_t samples = config.train.samples;
-  const std::vector<int> groups = model_.sketch().group_sizes();
-  TensorId logits = t_.logits;
-  if (samples > 1) logits = repeat_rows(graph_, "samples", logits, samples);
-  t_.z =
-      gumbel_softmax(graph_, "z", logits, t_.sharpness, t_.gumbel_key, {groups, noise, config.train.straight_through});
-  t_.yhat = model_.sketch().execute(graph_, "yhat", t_.z, t_.symbols);
-  t_.length = model_.sketch().length(graph_, "length", t_.z);
-  const TaskLossKind kind = config.train.loss == "profiled" ? TaskLossKind::profiled : TaskLossKind::gaussian;
-  const TaskLoss loss = task_loss(graph_, "loss", t_.yhat, t_.y, t_.sigma, t_.length, t_.lambda,
-                                  kind == TaskLossKind::profiled ? t_.loss_floor : TensorId{}, {kind, samples});
-  t_.error = loss.error;
-  t_.loss = loss.loss;
-  for (const TensorId tensor : {t_.symbols, t_.logits, t_.z, t_.yhat, t_.length, t_.loss, t_.error})
-    graph_.keep(tensor);
+  const MethodParts parts = method_parts(config);
+  if (parts.posterior) append_posterior();
+  if (parts.programs)
+    append_programs(parts.posterior ? stop_gradient(graph_, "symbols.fixed", t_.symbols) : t_.symbols);
+  for (const TensorId tensor : {t_.symbols, t_.loss, t_.error}) graph_.keep(tensor);
 
   t_.loss_gradient = graph_.input("grad.loss", f32({1}));
-  append_backward(graph_, {{t_.loss, t_.loss_gradient}});
+  std::vector<std::pair<TensorId, TensorId>> losses{{t_.loss, t_.loss_gradient}};
+  if (t_.program_loss.present()) {
+    t_.program_loss_gradient = graph_.input("grad.program_loss", f32({1}));
+    losses.emplace_back(graph_.keep(t_.program_loss), t_.program_loss_gradient);
+  }
+  append_backward(graph_, losses);
   append_update(grounder.updates);
   for (int i = 0; options_.keep_everything && i < static_cast<int>(graph_.tensors().size()); ++i) graph_.keep({i});
+}
+
+void Trainer::append_programs(TensorId symbols) {
+  const Config::Train& train = model_.config().train;
+  t_.sharpness = graph_.input("sharpness", f32({1}));
+  t_.gumbel_key = graph_.input("gumbel_key", u32({4}));
+  t_.lambda = graph_.input("lambda", f32({1}));
+  t_.loss_floor = graph_.input("loss_floor", f32({1}));
+  t_.logits = model_.logits(graph_, t_.y, symbols);
+  const bool noise = train.method != "softmax";
+  const std::vector<int> groups = model_.sketch().group_sizes();
+  TensorId logits = t_.logits;
+  if (train.samples > 1) logits = repeat_rows(graph_, "samples", logits, train.samples);
+  t_.z = gumbel_softmax(graph_, "z", logits, t_.sharpness, t_.gumbel_key, {groups, noise, train.straight_through});
+  t_.yhat = model_.sketch().execute(graph_, "yhat", t_.z, symbols);
+  t_.length = model_.sketch().length(graph_, "length", t_.z);
+  const TaskLossKind kind = train.loss == "profiled" ? TaskLossKind::profiled : TaskLossKind::gaussian;
+  const TaskLoss loss =
+      task_loss(graph_, t_.loss.present() ? "program_loss" : "loss", t_.yhat, t_.y, t_.sigma, t_.length, t_.lambda,
+                kind == TaskLossKind::profiled ? t_.loss_floor : TensorId{}, {kind, train.samples});
+  t_.error = loss.error;
+  (t_.loss.present() ? t_.program_loss : t_.loss) = loss.loss;
+  for (const TensorId tensor : {t_.logits, t_.z, t_.yhat, t_.length}) graph_.keep(tensor);
+}
+
+void Trainer::append_posterior() {
+  t_.temperature = graph_.input("temperature", f32({1}));
+  t_.search_floor = graph_.input("search_floor", f32({1}));
+  const FormulaPosterior posterior = formula_posterior(graph_, "posterior", t_.symbols, t_.y, t_.sigma, t_.temperature,
+                                                       t_.search_floor, formulas_->graph());
+  t_.loss = posterior.loss;
+  t_.error = posterior.least_error;
+  t_.evidence = posterior.evidence;
 }
 
 void Trainer::append_update(const std::vector<BatchNormUpdate>& statistics) {
@@ -165,9 +202,13 @@ Trainer::Schedule Trainer::schedule(std::uint64_t step) const {
                                ? geometric_schedule(train.sharpness, train.sharpness_late, progress)
                                : step_schedule(train.sharpness, train.sharpness_late, train.sharpness_from, progress);
   const double grounder_lr = train.grounder_lr > 0 ? train.grounder_lr : train.lr;
-  return {grounder_lr * share, train.lr * share, sharpness, step_schedule(0, train.lambda, train.lambda_from, progress),
+  return {grounder_lr * share,
+          train.lr * share,
+          sharpness,
+          step_schedule(0, train.lambda, train.lambda_from, progress),
           geometric_schedule(train.loss_floor, train.loss_floor_late > 0 ? train.loss_floor_late : train.loss_floor,
-                             progress)};
+                             progress),
+          temperature(model_.config().search, progress)};
 }
 
 void Trainer::write_inputs(std::uint64_t step) {
@@ -175,18 +216,24 @@ void Trainer::write_inputs(std::uint64_t step) {
   pairs_->before_run(*executor_, pair_key);
   const Schedule now = schedule(step);
   const auto scalar = [&](TensorId tensor, double value) {
+    if (!tensor.present()) return;
     const float x = static_cast<float>(value);
     executor_->write(tensor, std::span<const float>(&x, 1));
   };
   executor_->write(t_.pair_key, std::span<const std::uint32_t>(words(pair_key)));
-  executor_->write(t_.gumbel_key, std::span<const std::uint32_t>(words(gumbel_key(step))));
+  if (t_.gumbel_key.present()) {
+    executor_->write(t_.gumbel_key, std::span<const std::uint32_t>(words(gumbel_key(step))));
+  }
   executor_->write(t_.augmentation_key, std::span<const std::uint32_t>(words(key(RandomStream::augmentation, step))));
   scalar(t_.sharpness, now.sharpness);
   scalar(t_.lambda, now.lambda);
   scalar(t_.loss_floor, now.loss_floor);
+  scalar(t_.temperature, now.temperature);
+  scalar(t_.search_floor, model_.config().search.floor);
   const std::array<float, 2> rates{static_cast<float>(now.grounder_rate), static_cast<float>(now.rate)};
   executor_->write(t_.rates, std::span<const float>(rates));
   scalar(t_.loss_gradient, 1.0);
+  scalar(t_.program_loss_gradient, 1.0);
 }
 
 StepReport Trainer::step() {
@@ -197,6 +244,7 @@ StepReport Trainer::step() {
 void Trainer::request_report(Readback& readback) const {
   std::size_t offset = 0;
   for (const TensorId tensor : {t_.guard, t_.loss, t_.error, t_.length}) {
+    if (!tensor.present()) continue;
     executor_->request(readback, offset, tensor);
     offset += static_cast<std::size_t>(graph_.shape(tensor).count()) * sizeof(float);
   }
@@ -209,11 +257,24 @@ void Trainer::submit() {
   write_inputs(step);
   executor_->run();
   request_report(*readbacks_[step % kMostInFlight]);
-  in_flight_.push_back(step);
+  in_flight_.push_back({step, regauge(step)});
+}
+
+/// On the symbols that the step just run had, a moment before its update.
+AffineMap Trainer::regauge(std::uint64_t step) {
+  const Config& config = model_.config();
+  const bool due =
+      gauge_search_ != nullptr && (step + 1) % static_cast<std::uint64_t>(config.train.regauge) == 0 &&
+      static_cast<double>(step_of_run(step)) < config.train.regauge_until * static_cast<double>(run_steps_);
+  if (!due) return {};
+  const AffineMap map = gauge_search_->best_map(executor_->read(t_.symbols), executor_->read(t_.y), source_.sigma(),
+                                                schedule(step).temperature, config.search.floor);
+  if (!map.is_identity()) model_.apply_gauge(map);
+  return map;
 }
 
 StepReport Trainer::collect() {
-  const std::uint64_t step = in_flight_.front();
+  const auto [step, gauge] = in_flight_.front();
   in_flight_.pop_front();
   const auto* values = reinterpret_cast<const float*>(readbacks_[step % kMostInFlight]->wait());
   const std::int64_t rows = graph_.shape(t_.error).count();
@@ -224,9 +285,13 @@ StepReport Trainer::collect() {
   report.step = step + 1;
   report.loss = values[2];
   report.mean_error = std::accumulate(error, error + rows, 0.0) / static_cast<double>(rows);
-  report.mean_length = std::accumulate(length, length + rows, 0.0) / static_cast<double>(rows);
+  if (t_.length.present()) {
+    report.mean_length = std::accumulate(length, length + rows, 0.0) / static_cast<double>(rows);
+  }
   report.gradient_norm = values[1];
   report.sharpness = then.sharpness;
+  report.temperature = then.temperature;
+  report.gauge = gauge;
   report.rate = then.rate;
   report.skipped = values[0] == 0;
   if (report.skipped) report.diagnosis = diagnose(step);
@@ -254,6 +319,7 @@ std::string Trainer::diagnose_tensors() const {
   if (!std::all_of(symbols.begin(), symbols.end(), [](float s) { return std::isfinite(s); })) {
     return "the grounder's symbols are not finite";
   }
+  if (!t_.yhat.present()) return "the symbols are finite, the value of a formula or a gradient is not";
   const std::vector<float> yhat = executor_->read(t_.yhat);
   const std::vector<float> z = executor_->read(t_.z);
   const auto bad = std::find_if(yhat.begin(), yhat.end(), [](float y) { return !std::isfinite(y); });

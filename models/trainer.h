@@ -10,6 +10,8 @@
 
 #include "engine/executor.h"
 #include "models/data/pair_source.h"
+#include "models/formula_set.h"
+#include "models/gauge_search.h"
 #include "models/model.h"
 
 namespace roap {
@@ -38,13 +40,16 @@ struct StepReport {
   double mean_error = 0;  ///< mean over tasks of the normalised squared error
   double gradient_norm = 0;
   double mean_length = 0;
-  double sharpness = 0, rate = 0;
+  double sharpness = 0, temperature = 0, rate = 0;
+  AffineMap gauge;  ///< applied to the symbols after the step
   bool skipped = false;
   std::string diagnosis;  ///< of a skipped step: the task and line that overflowed
 };
 
-/// Runs training steps of the paper's method: images -> symbols -> logits -> Gumbel-softmax -> soft execution -> loss,
-/// and back. Sees a PairSource only: gold symbols and formulas cannot be reached from here.
+/// Runs training steps. Methods with programs: images -> symbols -> logits -> Gumbel-softmax -> soft execution -> loss,
+/// and back. Method marginal: images -> symbols -> exact posterior over all formulas -> loss, and back. Method hybrid:
+/// the grounder as with marginal, and programs on its symbols, whose loss does not reach it. Sees a PairSource only:
+/// gold symbols and formulas cannot be reached from here.
 class Trainer {
  public:
   struct Options {
@@ -83,17 +88,20 @@ class Trainer {
   /// Nodes before this one only compute; guard, Adam and statistics follow.
   [[nodiscard]] std::size_t first_update_node() const { return first_update_node_; }
 
-  /// Learning rates of grounder and synthesizer, sharpness, lambda and floor of the profiled loss at a step.
+  /// Learning rates of grounder and synthesizer, sharpness, lambda, floor of the profiled loss and temperature of the
+  /// posterior at a step.
   struct Schedule {
-    double grounder_rate = 0, rate = 0, sharpness = 0, lambda = 0, loss_floor = 0;
+    double grounder_rate = 0, rate = 0, sharpness = 0, lambda = 0, loss_floor = 0, temperature = 0;
   };
   [[nodiscard]] Schedule schedule(std::uint64_t step) const;
   /// How far its own run is at a step of the present run.
   [[nodiscard]] std::uint64_t step_of_run(std::uint64_t step) const;
-  /// Names of the step's tensors in graph().
+  /// Names of the step's tensors in graph(); absent where the method has none.
   struct Tensors {
     TensorId images, pair_key, augmentation_key, pixels, y, sigma, sharpness, gumbel_key, lambda, loss_floor, rates;
-    TensorId symbols, logits, z, yhat, length, loss, loss_gradient, error, guard;
+    TensorId temperature, search_floor;
+    TensorId symbols, logits, z, yhat, length, loss, program_loss, loss_gradient, program_loss_gradient, error,
+        evidence, guard;
   };
   [[nodiscard]] const Tensors& tensors() const { return t_; }
   /// Words of the Gumbel noise at a step.
@@ -101,12 +109,15 @@ class Trainer {
 
  private:
   void build();
+  void append_programs(TensorId symbols);
+  void append_posterior();
   void append_update(const std::vector<struct BatchNormUpdate>& statistics);
   void write_inputs(std::uint64_t step);
   void request_report(Readback& readback) const;
   /// Why that step was not finite.
   std::string diagnose(std::uint64_t step);
   [[nodiscard]] std::string diagnose_tensors() const;
+  AffineMap regauge(std::uint64_t step);
   [[nodiscard]] RandomKey key(RandomStream stream, std::uint64_t step) const;
 
   Model& model_;
@@ -120,7 +131,13 @@ class Trainer {
   TrainerState state_;
   std::unique_ptr<PairStream> pairs_;
   std::array<std::unique_ptr<Readback>, kMostInFlight> readbacks_;  ///< of step n: n mod kMostInFlight
-  std::deque<std::uint64_t> in_flight_;                             ///< submitted and not collected, oldest first
+  struct Submitted {
+    std::uint64_t step;
+    AffineMap gauge;
+  };
+  std::deque<Submitted> in_flight_;            ///< not collected yet, oldest first
+  std::unique_ptr<FormulaSet> formulas_;       ///< of the posterior and of re-gauging
+  std::unique_ptr<GaugeSearch> gauge_search_;  ///< where train.regauge is on
 };
 
 }  // namespace roap

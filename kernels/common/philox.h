@@ -19,6 +19,7 @@ enum class RandomStream : std::uint32_t {
   augmentation = 4,
   evaluation_pairs = 5,
   test = 6,
+  decision_pairs = 7,
 };
 
 /// Where a stream stands: the four 32-bit words that name one step's numbers, together with the index of a draw. A

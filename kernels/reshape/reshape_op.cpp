@@ -13,6 +13,7 @@ Specs ReshapeOp::infer(const Specs& inputs) const {
 }
 
 void ReshapeOp::gradient(GradientContext& g) const {
+  if (stop_gradient_) return;
   g.emit("backward", std::make_shared<ReshapeOp>(g.input_specs()[0].shape), {g.grad(0)}, {0});
 }
 
@@ -26,6 +27,10 @@ Work ReshapeOp::work(const Specs& /*in*/, const Specs& out) const {
 
 TensorId reshape(Graph& graph, const std::string& name, TensorId x, Shape shape) {
   return graph.apply(name, std::make_shared<ReshapeOp>(shape), {x})[0];
+}
+
+TensorId stop_gradient(Graph& graph, const std::string& name, TensorId x) {
+  return graph.apply(name, std::make_shared<ReshapeOp>(graph.shape(x), true), {x})[0];
 }
 
 }  // namespace roap

@@ -119,11 +119,13 @@ float deviation(const std::vector<float>& table) {
 
 }  // namespace
 
-Benchmark make_benchmark(BenchmarkImages images, const search::FormulaPool& pool, int count, std::uint64_t seed) {
+Benchmark make_benchmark(BenchmarkImages images, const search::FormulaPool& pool, int count, std::uint64_t seed,
+                         int first) {
   auto targets = std::make_shared<Targets>();
   targets->tasks = count;
   std::vector<Gold::Task> tasks;
-  for (const std::size_t index : pool.draw_tasks(static_cast<std::size_t>(count), seed)) {
+  const std::vector<std::size_t> drawn = pool.draw_tasks(static_cast<std::size_t>(first + count), seed);
+  for (const std::size_t index : std::span(drawn).subspan(static_cast<std::size_t>(first))) {
     const search::Formula& formula = pool.formula(index);
     std::vector<float> table = pool.value_table(index);
     targets->tables.insert(targets->tables.end(), table.begin(), table.end());

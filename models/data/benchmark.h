@@ -33,8 +33,9 @@ struct Benchmark {
   std::unique_ptr<const Gold> gold;
 };
 
-/// Tasks are `count` usable formulas of `pool`, drawn with `seed`. Throws DataError when a class has no image in a
-/// split.
-Benchmark make_benchmark(BenchmarkImages images, const search::FormulaPool& pool, int count, std::uint64_t seed);
+/// Tasks are `count` usable formulas of `pool`, drawn with `seed` after `first` others: all formulas from `first` on
+/// are new to who knows those before. Throws DataError when a class has no image in a split.
+Benchmark make_benchmark(BenchmarkImages images, const search::FormulaPool& pool, int count, std::uint64_t seed,
+                         int first = 0);
 
 }  // namespace roap

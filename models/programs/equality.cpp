@@ -26,7 +26,8 @@ constexpr int kLargestRandomTenths = 20;
 /// Looks for symbols, multiples of 1/10, at which two expressions visibly differ.
 class CounterExampleSearch {
  public:
-  CounterExampleSearch(const Expression& left, const Expression& right) : left_(left), right_(right) {}
+  CounterExampleSearch(const Expression& left, const Expression& right)
+      : left_(left), right_(right), polynomials_(left.is_polynomial() && right.is_polynomial()) {}
 
   std::optional<CounterExample> run(std::uint64_t seed) {
     constexpr std::array kGrid = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
@@ -65,7 +66,8 @@ class CounterExampleSearch {
     return std::nullopt;
   }
 
-  /// The example at these symbols, if the values differ exactly (modulo a prime) and visibly (as doubles).
+  /// The example at these symbols, if the values differ visibly (as doubles) and, polynomials, exactly (modulo a
+  /// prime).
   std::optional<CounterExample> at(const std::vector<int>& tenths) {
     static constexpr Residue<0> kTenth = Residue<0>(10).inverse();
     CounterExample example;
@@ -79,12 +81,13 @@ class CounterExampleSearch {
     if (!std::isfinite(example.left) || !std::isfinite(example.right)) return std::nullopt;
     const double scale = std::max(std::abs(example.left), std::abs(example.right));
     if (std::abs(example.left - example.right) <= kVisible * scale) return std::nullopt;
-    if (evaluate<0>(left_, residues) == evaluate<0>(right_, residues)) return std::nullopt;
+    if (polynomials_ && evaluate<0>(left_, residues) == evaluate<0>(right_, residues)) return std::nullopt;
     return example;
   }
 
   const Expression& left_;
   const Expression& right_;
+  bool polynomials_;
 };
 
 /// A random point among `points` where the expressions differ modulo kPrimes[Index].
@@ -125,6 +128,11 @@ Verdict prove_equal(const Expression& left, const Expression& right, const Equal
     throw ShapeError(fmt::format("cannot compare an expression over {} variables with one over {}", left.variables(),
                                  right.variables()));
   }
+  if (!left.is_polynomial() || !right.is_polynomial()) {
+    Verdict verdict = different(Verdict::Method::values, left, right, options, std::nullopt);
+    if (!verdict.counter_example) verdict.outcome = Verdict::Outcome::undecided;
+    return verdict;
+  }
   if (options.expand) {
     const std::optional<Polynomial> a = expand(left, options.limits);
     const std::optional<Polynomial> b = a ? expand(right, options.limits) : std::nullopt;
@@ -145,6 +153,9 @@ Verdict prove_equal(const Expression& left, const Expression& right, const Equal
 }
 
 std::string Verdict::text() const {
+  if (outcome == Outcome::undecided && method == Method::values) {
+    return "undecided: equal at all points tried, but not only +, - and * occur";
+  }
   if (outcome == Outcome::undecided)
     return "undecided: equal at random points, but the degree is too large to conclude";
   if (outcome == Outcome::proved_equal) {

@@ -37,9 +37,9 @@ struct Verdict {
   enum class Outcome {
     proved_equal,
     different,
-    undecided,  ///< equal at all random points, but the degree is so large that this says nothing
+    undecided,  ///< equal at all points, which says nothing: the degree is too large, or one is no polynomial
   };
-  enum class Method { expansion, random_points };
+  enum class Method { expansion, random_points, values };
 
   Outcome outcome = Outcome::undecided;
   Method method = Method::expansion;
@@ -62,8 +62,9 @@ struct Verdict {
 /// their difference. The bound stated is that of one prime: for degree 2^30 and 4 points 2^-120. A difference is always
 /// exact.
 ///
-/// A counter-example is looked for among symbols k/10, k = 1..10, then in {-1, 0, 1, 2}, then among random tenths of
-/// both signs. Throws ShapeError when the numbers of variables differ.
+/// Where one of them is no polynomial, only a counter-example decides. It is looked for among symbols k/10, k = 1..10,
+/// then in {-1, 0, 1, 2}, then among random tenths of both signs. Throws ShapeError when the numbers of variables
+/// differ.
 Verdict prove_equal(const Expression& left, const Expression& right, const EqualityOptions& options = {});
 
 }  // namespace roap::programs

@@ -82,12 +82,39 @@ Expression Expression::combine(Operator op, const Expression& left, const Expres
   return {left.variables_, nodes};
 }
 
+Expression Expression::unary(Operator op, const Expression& argument) {
+  std::vector<Node> nodes = argument.nodes_;
+  const int last = static_cast<int>(nodes.size()) - 1;
+  nodes.push_back(Node::inner(op, last, last));
+  return {argument.variables_, nodes};
+}
+
 double Expression::evaluate(std::span<const double> symbols) const {
   if (static_cast<int>(symbols.size()) != variables_) {
     throw ShapeError(
         fmt::format("an expression over {} variables was evaluated at {} symbols", variables_, symbols.size()));
   }
-  return fold<double>([&](int variable) { return symbols[variable]; }, apply<double>);
+  return fold<double>([&](int variable) { return symbols[variable]; },
+                      [](Operator op, double left, double right) { return info(op).value(left, right); });
+}
+
+std::vector<double> Expression::evaluate_rows(std::span<const double> columns, std::size_t rows) const {
+  if (columns.size() != rows * static_cast<std::size_t>(variables_)) {
+    throw ShapeError(fmt::format("an expression over {} variables was evaluated at {} rows of {} numbers", variables_,
+                                 rows, columns.size()));
+  }
+  using Column = std::vector<double>;
+  return fold<Column>(
+      [&](int variable) {
+        const auto column = columns.subspan(static_cast<std::size_t>(variable) * rows, rows);
+        return Column(column.begin(), column.end());
+      },
+      [](Operator op, const Column& left, const Column& right) {
+        Column values(left.size());
+        const auto value = info(op).value;
+        for (std::size_t i = 0; i < values.size(); ++i) values[i] = value(left[i], right[i]);
+        return values;
+      });
 }
 
 std::size_t Expression::operator_count() const {
@@ -95,13 +122,20 @@ std::size_t Expression::operator_count() const {
 }
 
 double Expression::tree_operator_count() const {
-  return fold<double>([](int) { return 0.0; }, [](Operator, double left, double right) { return 1.0 + left + right; });
+  return fold<double>(
+      [](int) { return 0.0; },
+      [](Operator op, double left, double right) { return 1.0 + left + (info(op).arity() == 1 ? 0.0 : right); });
+}
+
+bool Expression::is_polynomial() const {
+  return std::ranges::all_of(nodes_, [](const Node& node) { return node.is_leaf() || info(node.op).ring; });
 }
 
 double Expression::degree_bound() const {
   return fold<double>([](int) { return 1.0; },
                       [](Operator op, double left, double right) {
-                        return op == Operator::mul ? left + right : std::max(left, right);
+                        const bool product = op == Operator::mul || op == Operator::square;
+                        return product ? left + right : std::max(left, right);
                       });
 }
 

@@ -8,33 +8,15 @@
 #include <utility>
 #include <vector>
 
+#include "models/programs/operators.h"
+
 namespace roap::programs {
 
-/// The order is that of an operator's four logits.
-enum class Operator : std::uint8_t { add, sub, mul, noop };
+/// " + ", " - ", " * " or " / ".
+std::string infix(Operator op);
 
-inline constexpr int kOperators = 4;
-
-/// left op right for any value type with +, - and *; a no-op is its left argument.
-template <class Value>
-Value apply(Operator op, const Value& left, const Value& right) {
-  switch (op) {
-    case Operator::add:
-      return left + right;
-    case Operator::sub:
-      return left - right;
-    case Operator::mul:
-      return left * right;
-    case Operator::noop:
-      break;
-  }
-  return left;
-}
-
-/// " + ", " - " or " * ".
-std::string_view infix(Operator op);
-
-/// One node of an Expression: a variable, or an operator over two earlier nodes.
+/// One node of an Expression: a variable, or an operator over two earlier nodes (a unary operator has the same one
+/// twice).
 struct Node {
   int variable = -1;  ///< 0-based; -1 for an operator
   Operator op = Operator::noop;
@@ -47,7 +29,7 @@ struct Node {
   bool operator==(const Node&) const = default;
 };
 
-/// A formula over s1..sV with the operators {+, -, *}: an immutable directed acyclic graph in topological order whose
+/// A formula over s1..sV: an immutable directed acyclic graph in topological order whose
 /// last node is the output. Every node is live, none is a no-op, and every variable has at most one leaf; operators are
 /// kept as they were given, so that operator_count() is the length of the program the expression came from.
 class Expression {
@@ -59,16 +41,21 @@ class Expression {
   static Expression variable(int variables, int index);
   /// left op right; throws ShapeError when the two are over different numbers of variables.
   static Expression combine(Operator op, const Expression& left, const Expression& right);
+  static Expression unary(Operator op, const Expression& argument);
 
   [[nodiscard]] int variables() const { return variables_; }
   [[nodiscard]] std::span<const Node> nodes() const { return nodes_; }
 
   /// Value at `symbols`, of size variables() (else ShapeError); follows IEEE 754 on overflow.
   [[nodiscard]] double evaluate(std::span<const double> symbols) const;
+  /// Values at `rows` points given as columns [variables, rows].
+  [[nodiscard]] std::vector<double> evaluate_rows(std::span<const double> columns, std::size_t rows) const;
   /// Operators of the graph: a value used twice counts once.
   [[nodiscard]] std::size_t operator_count() const;
   /// Operators after expansion to a tree: a value used twice counts twice. Infinite beyond the range of double.
   [[nodiscard]] double tree_operator_count() const;
+  /// Are all operators made of +, - and *?
+  [[nodiscard]] bool is_polynomial() const;
   /// An upper bound of the polynomial's total degree. Infinite beyond the range of double.
   [[nodiscard]] double degree_bound() const;
   /// Number of operators that text() prints.
@@ -102,8 +89,9 @@ class Expression {
   std::vector<Node> nodes_;
 };
 
-/// Reads infix notation over s1..sV with +, -, * and parentheses; the inverse of Expression::text() for formulas that
-/// it prints as a tree. Throws UsageError, saying at which character, when the text is no such formula.
+/// Reads infix notation over s1..sV with the operators of operators.h and parentheses; the inverse of
+/// Expression::text() for formulas that it prints as a tree. Throws UsageError, saying at which character, when the
+/// text is no such formula.
 Expression parse_expression(std::string_view text, int variables);
 
 }  // namespace roap::programs

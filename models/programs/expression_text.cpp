@@ -11,9 +11,7 @@ namespace {
 /// Above this many operators a formula is read more easily as a list of values than as one tree.
 constexpr double kLargestTree = 40;
 
-constexpr int kSumPrecedence = 1;
-constexpr int kProductPrecedence = 2;
-constexpr int kAtomPrecedence = 3;
+constexpr int kAtomPrecedence = 5;
 
 struct Printed {
   std::string text;
@@ -25,12 +23,23 @@ std::string parenthesised(const Printed& printed, bool needed) {
 }
 
 Printed print_operator(Operator op, const Printed& left, const Printed& right) {
-  const int precedence = op == Operator::mul ? kProductPrecedence : kSumPrecedence;
+  const OperatorInfo& row = info(op);
+  const std::string first = parenthesised(left, left.precedence < row.precedence);
+  switch (row.notation) {
+    case Notation::function:
+      return {fmt::format("{}({}, {})", row.symbol, left.text, right.text), row.precedence};
+    case Notation::prefix:
+      return {fmt::format("{}{}", row.symbol, first), row.precedence};
+    case Notation::postfix:
+      // A power of a power is read from the right.
+      return {fmt::format("{}{}", parenthesised(left, left.precedence <= row.precedence), row.symbol), row.precedence};
+    case Notation::infix:
+      break;
+  }
   // a - (b + c) is not a - b + c; on the right of + and * the parentheses of the same precedence change nothing.
-  const bool right_needed = right.precedence < precedence || (op == Operator::sub && right.precedence == precedence);
-  return {
-      parenthesised(left, left.precedence < precedence) + std::string(infix(op)) + parenthesised(right, right_needed),
-      precedence};
+  const bool right_needed =
+      right.precedence < row.precedence || (!row.commutative && right.precedence == row.precedence);
+  return {first + infix(op) + parenthesised(right, right_needed), row.precedence};
 }
 
 std::string symbol_name(int variable) { return fmt::format("s{}", variable + 1); }
@@ -50,14 +59,15 @@ std::string graph_text(const Expression& expression) {
   int count = 0;
   const auto print_line = [&](Operator op, const std::string& left, const std::string& right) {
     std::string name = fmt::format("v{}", ++count);
-    lines += fmt::format("{} = {}{}{}; ", name, left, infix(op), right);
+    lines += fmt::format("{} = {}; ", name, print_operator(op, {left, kAtomPrecedence}, {right, kAtomPrecedence}).text);
     return name;
   };
   const std::string output = expression.fold<std::string>(symbol_name, print_line);
   return lines + output;
 }
 
-/// Recursive descent over  sum = product {("+" | "-") product},  product = atom {"*" atom},  atom = "s"N | "(" sum ")".
+/// Recursive descent over  sum = product {("+" | "-") product},  product = signed {("*" | "/") signed},
+/// signed = {"-"} power,  power = atom ["^2"],  atom = "s"N | ("min" | "max") "(" sum "," sum ")" | "(" sum ")".
 class Parser {
  public:
   Parser(std::string_view text, int variables) : text_(text), variables_(variables) {}
@@ -79,22 +89,46 @@ class Parser {
   }
 
   Expression product() {
-    Expression result = atom();
-    while (peek() == '*') {
+    Expression result = signed_power();
+    for (char next = peek(); next == '*' || next == '/'; next = peek()) {
       ++position_;
-      result = Expression::combine(Operator::mul, result, atom());
+      result = Expression::combine(next == '*' ? Operator::mul : Operator::div, result, signed_power());
     }
     return result;
   }
 
+  Expression signed_power() {
+    if (!accept("-")) return power();
+    return Expression::unary(Operator::neg, signed_power());
+  }
+
+  Expression power() {
+    Expression result = atom();
+    return accept("^2") ? Expression::unary(Operator::square, result) : result;
+  }
+
   Expression atom() {
-    if (peek() == '(') {
-      ++position_;
+    if (accept("(")) {
       Expression result = sum();
-      if (peek() != ')') fail("')'");
-      ++position_;
+      expect(")");
       return result;
     }
+    for (const Operator op : {Operator::min, Operator::max}) {
+      if (accept(info(op).symbol)) return function(op);
+    }
+    return variable();
+  }
+
+  Expression function(Operator op) {
+    expect("(");
+    const Expression left = sum();
+    expect(",");
+    const Expression right = sum();
+    expect(")");
+    return Expression::combine(op, left, right);
+  }
+
+  Expression variable() {
     const std::string expected = fmt::format("'(' or one of s1..s{}", variables_);
     if (peek() != 's') fail(expected);
     const std::size_t start = position_++;
@@ -108,6 +142,17 @@ class Parser {
       fail(expected);
     }
     return Expression::variable(variables_, number - 1);
+  }
+
+  bool accept(std::string_view word) {
+    peek();
+    if (!text_.substr(position_).starts_with(word)) return false;
+    position_ += word.size();
+    return true;
+  }
+
+  void expect(std::string_view word) {
+    if (!accept(word)) fail(fmt::format("'{}'", word));
   }
 
   /// The next character that is no blank, '\0' at the end.
@@ -127,19 +172,7 @@ class Parser {
 
 }  // namespace
 
-std::string_view infix(Operator op) {
-  switch (op) {
-    case Operator::add:
-      return " + ";
-    case Operator::sub:
-      return " - ";
-    case Operator::mul:
-      return " * ";
-    case Operator::noop:
-      break;
-  }
-  return " noop ";
-}
+std::string infix(Operator op) { return fmt::format(" {} ", info(op).symbol); }
 
 double Expression::printed_operator_count() const {
   const double tree = tree_operator_count();

@@ -92,6 +92,8 @@ std::optional<Polynomial> Polynomial::collect(std::vector<Term> terms) {
 std::optional<Polynomial> combine(Operator op, const Polynomial& left, const Polynomial& right,
                                   const ExpansionLimits& limits) {
   if (op == Operator::noop) return left;
+  if (op == Operator::square) return combine(Operator::mul, left, left, limits);
+  if (op == Operator::neg) return combine(Operator::sub, {}, left, limits);
   if (op == Operator::mul && left.degree() + right.degree() > Monomial::kLargestDegree) return std::nullopt;
   std::optional<std::vector<Term>> terms = op == Operator::mul
                                                ? products(left.terms_, right.terms_)
@@ -157,7 +159,7 @@ std::size_t Polynomial::hash() const {
 }
 
 std::optional<Polynomial> expand(const Expression& expression, const ExpansionLimits& limits) {
-  if (expression.variables() > Monomial::kVariables) return std::nullopt;
+  if (expression.variables() > Monomial::kVariables || !expression.is_polynomial()) return std::nullopt;
   using Expanded = std::optional<Polynomial>;
   return expression.fold<Expanded>([](int variable) -> Expanded { return Polynomial::variable(variable); },
                                    [&](Operator op, const Expanded& left, const Expanded& right) -> Expanded {

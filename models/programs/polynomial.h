@@ -71,8 +71,8 @@ class Polynomial {
   [[nodiscard]] std::size_t hash() const;
   bool operator==(const Polynomial&) const = default;
 
-  /// left op right; nothing when a coefficient overflows, the degree exceeds Monomial::kLargestDegree or there are more
-  /// than limits.max_terms terms.
+  /// left op right for an operator of +, - and *; nothing when a coefficient overflows, the degree exceeds
+  /// Monomial::kLargestDegree or there are more than limits.max_terms terms.
   friend std::optional<Polynomial> combine(Operator op, const Polynomial& left, const Polynomial& right,
                                            const ExpansionLimits& limits);
 
@@ -86,8 +86,8 @@ class Polynomial {
 std::optional<Polynomial> combine(Operator op, const Polynomial& left, const Polynomial& right,
                                   const ExpansionLimits& limits = {});
 
-/// The expression's polynomial; nothing when it or an intermediate result passes the limits of combine(), or when there
-/// are more than Monomial::kVariables variables.
+/// The expression's polynomial; nothing when it is none, when it or an intermediate result passes the limits of
+/// combine(), or when there are more than Monomial::kVariables variables.
 std::optional<Polynomial> expand(const Expression& expression, const ExpansionLimits& limits = {});
 
 struct PolynomialHash {

@@ -74,6 +74,7 @@ Expression merge_equal_values(const Expression& expression) {
 
 SimplifiedFormula simplify(const Expression& expression, const SmallestFormula& smallest,
                            const ExpansionLimits& limits) {
+  if (!expression.is_polynomial()) return as_printed(expression, std::nullopt);
   if (is_zero(expression)) return zero(expression.variables());
   Expression graph = shorter_graph(expression);
   std::optional<Polynomial> polynomial = expand(expression, limits);

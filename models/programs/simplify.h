@@ -21,8 +21,8 @@ struct SimplifiedFormula {
 
 /// The same polynomial, written more readably: "0", or the table's smallest formula, or else the shorter of the
 /// collected polynomial and the graph in which equal values are computed once; never more operators than `expression`
-/// prints. Values count as equal when they agree at random points modulo two primes, with the error bound of
-/// prove_equal().
+/// prints. An expression that is no polynomial is printed as it is. Values count as equal when they agree at random
+/// points modulo two primes, with the error bound of prove_equal().
 SimplifiedFormula simplify(const Expression& expression, const SmallestFormula& smallest = {},
                            const ExpansionLimits& limits = {});
 

@@ -7,11 +7,11 @@
 
 #include "kernels/common/error.h"
 #include "models/programs/split_mix.h"
+#include "models/search/enumeration.h"
 
 namespace roap::search {
 
 using programs::Expression;
-using programs::Operator;
 using programs::Polynomial;
 
 namespace {
@@ -52,44 +52,20 @@ FormulaPool FormulaPool::enumerate(int variables, int max_operators) {
         "formula pool over {} symbols with up to {} operators: choose 1 to {} symbols and 0 to {} operators", variables,
         max_operators, programs::Monomial::kVariables, kLargestMaxOperators));
   }
-  FormulaPool pool;
-  pool.variables_ = variables;
-  for (int operators = 0; operators <= max_operators; ++operators) pool.add_level(operators);
-  pool.level_begin_.push_back(pool.size());
+  const Enumeration enumeration({.variables = variables, .max_operators = max_operators});
+  FormulaPool pool(variables);
+  for (std::size_t i = 0; i < enumeration.size(); ++i) {
+    const bool symbol = i < static_cast<std::size_t>(variables);
+    // Coefficients of so few operators are far from overflow.
+    Polynomial polynomial = symbol ? Polynomial::variable(static_cast<int>(i))
+                                   : combine(enumeration.op(i), pool.formulas_[enumeration.left(i)].polynomial,
+                                             pool.formulas_[enumeration.right(i)].polynomial)
+                                         .value();
+    pool.index_of_.emplace(polynomial, i);
+    pool.formulas_.push_back({enumeration.expression(i), std::move(polynomial), enumeration.operator_count(i)});
+  }
+  for (int k = 0; k <= max_operators + 1; ++k) pool.level_begin_.push_back(enumeration.level_begin(k));
   return pool;
-}
-
-void FormulaPool::add_level(int operators) {
-  level_begin_.push_back(size());
-  if (operators == 0) {
-    for (int variable = 0; variable < variables_; ++variable) {
-      add(Expression::variable(variables_, variable), Polynomial::variable(variable), 0);
-    }
-    return;
-  }
-  // The larger argument first on the left: s1 + s2 + s3 needs no parentheses.
-  for (int left_operators = operators - 1; left_operators >= 0; --left_operators) {
-    const int right_operators = operators - 1 - left_operators;
-    for (std::size_t left = level_begin_[left_operators]; left < level_begin_[left_operators + 1]; ++left) {
-      for (std::size_t right = level_begin_[right_operators]; right < level_begin_[right_operators + 1]; ++right) {
-        join(operators, left, right);
-      }
-    }
-  }
-}
-
-void FormulaPool::join(int operators, std::size_t left, std::size_t right) {
-  for (const Operator op : {Operator::add, Operator::sub, Operator::mul}) {
-    std::optional<Polynomial> polynomial = combine(op, formulas_[left].polynomial, formulas_[right].polynomial);
-    if (!polynomial || index_of_.contains(*polynomial)) continue;
-    add(Expression::combine(op, formulas_[left].expression, formulas_[right].expression), *std::move(polynomial),
-        operators);
-  }
-}
-
-void FormulaPool::add(Expression expression, Polynomial polynomial, int operators) {
-  index_of_.emplace(polynomial, size());
-  formulas_.push_back({std::move(expression), std::move(polynomial), operators});
 }
 
 std::optional<std::size_t> FormulaPool::find(const Polynomial& polynomial) const {

@@ -29,7 +29,7 @@ struct Formula {
 /// operators and then by enumeration: the same on every machine.
 class FormulaPool {
  public:
-  /// Bottom-up: formulas of k operators join two of i and k-1-i. Throws UsageError unless 1 <= variables <= 5 and
+  /// The formulas of an Enumeration with their polynomials. Throws UsageError unless 1 <= variables <= 5 and
   /// 0 <= max_operators <= 6; 3 variables have 3, 19, 128, 952, 7502 formulas that need 0 to 4 operators.
   static FormulaPool enumerate(int variables, int max_operators);
 
@@ -56,12 +56,9 @@ class FormulaPool {
   [[nodiscard]] programs::SmallestFormula smallest_formula() const;
 
  private:
-  FormulaPool() = default;
-  void add_level(int operators);
-  void join(int operators, std::size_t left, std::size_t right);
-  void add(programs::Expression expression, programs::Polynomial polynomial, int operators);
+  explicit FormulaPool(int variables) : variables_(variables) {}
 
-  int variables_ = 0;
+  int variables_;
   std::vector<Formula> formulas_;
   std::vector<std::size_t> level_begin_;  ///< first formula of each number of operators, and the end
   std::unordered_map<programs::Polynomial, std::size_t, programs::PolynomialHash> index_of_;

@@ -41,6 +41,29 @@ TEST(Train, EvalAndProgramsRepeatWhatTrainingSaid) {
   EXPECT_EQ(programs.size(), 8u);
 }
 
+TEST(Train, EvalOnUnseenTasks) {
+  const TempFolder folder;
+  ASSERT_EQ(train_tiny(folder, "run").exit_code, 0);
+  const auto evaluate = [&](const std::string& folder_name) {
+    return run(folder, {"eval", folder_name, "--unseen", "--json"});
+  };
+  const Result result = evaluate("run");
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(nlohmann::json::parse(result.out)["tasks"], 8);
+  write_text(folder / "tiny.toml", tiny_config(1));
+  const auto train = [&](const std::string& name, const std::string& setting) {
+    return run(folder, {"train", "--preset", "tiny.toml", "--out", name, "--set", setting}).exit_code;
+  };
+  ASSERT_EQ(train("hybrid", "train.method=hybrid"), 0);
+  EXPECT_TRUE(nlohmann::json::parse(evaluate("hybrid").out).contains("synthesised_solved"));
+  ASSERT_EQ(train("free", "train.method=free"), 0);
+  expect_failure(folder, {"eval", "free", "--unseen"}, 2, {"method free"});
+  ASSERT_EQ(train("whole", "tasks.count=17"), 0);
+  EXPECT_EQ(nlohmann::json::parse(evaluate("whole").out)["tasks"], 4) << "all that are left";
+  ASSERT_EQ(train("all", "tasks.count=21"), 0);
+  expect_failure(folder, {"eval", "all", "--unseen"}, 2, {"trained on all 21 formulas"});
+}
+
 TEST(Train, TheSameSeedGivesTheSameBitsWithAnyNumberOfThreads) {
   const TempFolder folder;
   write_text(folder / "tiny.toml", tiny_config(10));

@@ -22,8 +22,8 @@ TEST(Usage, WrongOptionsNameTheCommandsHelp) {
 
 TEST(Usage, EveryCommandHasHelpWithAnExample) {
   const TempFolder folder;
-  for (const char* command :
-       {"train", "resume", "eval", "programs", "predict", "tasks", "trace", "config", "graph", "doctor"}) {
+  for (const char* command : {"train", "resume", "eval", "programs", "predict", "tasks", "search", "solve", "trace",
+                              "config", "graph", "doctor"}) {
     const Result result = run(folder, {command, "--help"});
     EXPECT_EQ(result.exit_code, 0) << command;
     expect_contains(result.out, std::string("Example: roap ") + command);
@@ -62,7 +62,8 @@ TEST(Usage, WrongTypesAreToldWithFileAndLine) {
 TEST(Usage, WhatThisVersionLacksIsToldSo) {
   const TempFolder folder;
   expect_failure(folder, {"train", "--device", "cuda:99"}, 5, {"device cuda"});
-  expect_failure(folder, {"train", "--method", "marginal"}, kUsage, {"\"marginal\" is not available in this version"});
+  expect_failure(folder, {"train", "--method", "mlp-onehot"}, kUsage,
+                 {"\"mlp-onehot\" is not available in this version"});
   expect_failure(folder, {"train", "--data", "table:x.csv"}, kUsage, {"not available in this version"});
   EXPECT_FALSE(io::is_present(folder / "runs")) << "a refused run leaves no folder behind";
 }

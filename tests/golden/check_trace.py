@@ -7,7 +7,7 @@ channels last, pairs in reverse order). Criteria, relative to the reference:
   winners    the pair that the file names for a maximum over the set: below the largest value by at most 4 times PyTorch's own
              error of those values. Where pairs are that close, which one wins is a matter of rounding and the gradient
              jumps with it, so everything else is computed through the file's winners;
-  outputs    symbols, logits, z, yhat, length, loss: largest error within 1e-4 of the largest value, or within 3 times
+  outputs    symbols, logits, z, yhat, length, loss (method marginal: symbols, evidence, loss): largest error within 1e-4 of the largest value, or within 3 times
              PyTorch's own where that is more (programs of high degree amplify rounding);
   gradients  error norm within 3 times PyTorch's own, plus a floor of 1e-6 of the gradient's norm;
   after      weights after Adam, recomputed in float64 from the file's own gradients: every change of a weight within
@@ -24,7 +24,6 @@ from safetensors import safe_open
 
 import reference
 
-OUTPUTS = ("symbols", "logits", "z", "yhat", "length", "loss")
 OUTPUT_TOLERANCE = 1e-4
 OWN_FACTOR = 3.0
 GRADIENT_FLOOR = 1e-6
@@ -107,6 +106,14 @@ def recompute(trace, dtype, memory_format=torch.contiguous_format, reverse=False
     sketch = trace.sketch()
 
     symbols = ground(trace, weights, images, memory_format)
+    method = trace.setting("train.method")
+    outputs = {"symbols": symbols[order]}
+    if method in ("marginal", "hybrid"):
+        outputs |= posterior(trace, symbols, y, sigma)
+        outputs["loss"].backward()
+        symbols = symbols.detach()
+    if method == "marginal":
+        return finish(outputs, weights)
     winners = {n: order.argsort()[w.long()] for n, w in trace.group("winner.").items()}
     logits = synthesise(trace, weights, y, symbols, sum(sketch.groups), winners or None)
     noisy = trace.setting("train.method") != "softmax" and "noise.gumbel" in trace.tensors
@@ -118,8 +125,23 @@ def recompute(trace, dtype, memory_format=torch.contiguous_format, reverse=False
     floor = trace.number("loss_floor")
     loss = reference.task_loss(trace.setting("train.loss"), yhat, y, sigma, length, trace.number("lambda"), floor)
     loss.backward()
-    outputs = {"symbols": symbols[order], "logits": logits, "z": z, "yhat": yhat[:, order], "length": length,
-               "loss": loss.view(1)}
+    outputs |= {"logits": logits, "z": z, "yhat": yhat[:, order], "length": length,
+                "program_loss" if method == "hybrid" else "loss": loss.view(1)}
+    return finish(outputs, weights)
+
+
+def posterior(trace, symbols, y, sigma):
+    """Every formula evaluated as it is written."""
+    columns = {f"s{j + 1}": symbols[:, j] for j in range(trace.symbols)}
+    values = torch.stack([eval(f, {"__builtins__": {}}, columns) for f in json.loads(trace.metadata["formulas"])])
+    operators = torch.tensor(json.loads(trace.metadata["operators"]), dtype=symbols.dtype)
+    evidence, loss = reference.formula_posterior(values, y, sigma, trace.number("temperature"),
+                                                 float(trace.setting("search.floor")),
+                                                 float(trace.setting("search.penalty")) * operators)
+    return {"evidence": evidence, "loss": loss.view(1)}
+
+
+def finish(outputs, weights):
     gradients = {n: w.grad if w.grad is not None else torch.zeros_like(w) for n, w in weights.items()}
     return {n: t.detach() for n, t in outputs.items()}, gradients
 
@@ -160,7 +182,7 @@ def relative(error, scale):
 
 
 def check_outputs(trace, report, exact, single):
-    for name in OUTPUTS:
+    for name in exact:
         output, largest = exact[name], exact[name].abs().max()
         error = (compare_shapes(trace, name, output) - output).abs().max()
         own = max((s[name].double() - output).abs().max() for s in single)
@@ -215,6 +237,9 @@ def check_after(trace, report):
         before = [m[name].double() if name in m else torch.zeros_like(weight) for m in moments]
         rate = trace.learning_rate(name)
         expected, _, _ = reference.adam_update(weight, factor * gradients[name], *before, step + 1, rate, eps)
+        if name.startswith("grounder.fc."):  # re-gauged after the update
+            offset = float(trace.metadata.get("gauge_b", 0)) if name.endswith("bias") else 0.0
+            expected = float(trace.metadata.get("gauge_a", 1)) * expected + offset
         rounding = 2.0 ** -23 * torch.maximum(weight.abs(), expected.abs())
         error = ((compare_shapes(trace, "after." + name, expected) - expected).abs() - rounding).max()
         report.add("after", name, max(float(error), 0.0) if error == error else error, AFTER_TOLERANCE * rate)

@@ -178,3 +178,11 @@ def adam_update(weight, gradient, moment1, moment2, step, lr, eps, betas=(0.9, 0
     moment2 = betas[1] * moment2 + (1 - betas[1]) * gradient ** 2
     scale = math.sqrt(1 - betas[1] ** step)
     return weight - lr / (1 - betas[0] ** step) * moment1 / (moment2.sqrt() / scale + eps), moment1, moment2
+
+
+def formula_posterior(values, y, sigma, temperature, floor, penalty):
+    """values [K, B], y [T, B], sigma [T], penalty [K] -> evidence [T], loss."""
+    errors = torch.stack([((values - row) ** 2).mean(1) / scale ** 2 for row, scale in zip(y, sigma)])
+    scores = -torch.log(errors + floor) / temperature - penalty
+    evidence = torch.logsumexp(scores, 1)
+    return evidence, -temperature * evidence.mean()

@@ -40,7 +40,8 @@ TEST(Config, EveryFieldHasARowAndEveryRowItsOwnField) {
   // Counts the members of the struct: a new one without a row in the schema shows here.
   const std::size_t flags = 2;
   std::size_t bytes = sizeof(Config::Device) + sizeof(Config::Checkpoint) + sizeof(Config::Log) +
-                      sizeof(Config::Tasks) + sizeof(Config::Model) + sizeof(Config::Data) + sizeof(Config::Train);
+                      sizeof(Config::Tasks) + sizeof(Config::Model) + sizeof(Config::Data) + sizeof(Config::Train) +
+                      sizeof(Config::Search);
   for (const ConfigKey& key : config_schema()) {
     std::visit([&](auto* field) { bytes -= std::is_same_v<decltype(field), bool*> ? 0 : sizeof(*field); },
                key.field(config));
@@ -121,9 +122,10 @@ TEST(Config, BadValuesGetLineAndLimits) {
 }
 
 TEST(Config, LaterValuesAreSaidToBeLater) {
-  for (const std::string method : {"marginal", "hybrid", "mlp-disjoint", "mlp-onehot"}) {
-    expect_contains(setting_refusal("train.method=" + method),
-                    "\"" + method + "\" is not available in this version; allowed: roap, free, softmax, tree");
+  for (const std::string method : {"mlp-disjoint", "mlp-onehot"}) {
+    expect_contains(
+        setting_refusal("train.method=" + method),
+        "\"" + method + "\" is not available in this version; allowed: roap, marginal, hybrid, free, softmax, tree");
   }
   expect_contains(setting_refusal("device.precision=bf16"), "not available in this version");
   expect_contains(setting_refusal("data.source=table:a.csv"), "not available in this version");
@@ -217,6 +219,36 @@ TEST(Config, KeysAreExplained) {
   expect_contains(explain("model.stem"), "text, cifar, imagenet; default \"cifar\"");
   EXPECT_EQ(message_of<UsageError>([] { explain("train.lrr"); }),
             "unknown key \"train.lrr\"; did you mean \"train.lr\"?");
+}
+
+TEST(Config, SectionsOfAMethodGoOverTheOthers) {
+  const std::string toml =
+      "[marginal.train]\nsteps = 3\n[marginal.log]\nevery_steps = 7\n[train]\nsteps = 100\nlr = 0.5\n[free.train]\nlr "
+      "= 0.25\n";
+  EXPECT_EQ(parse_config(toml, "x").train.steps, 100);
+  EXPECT_EQ(parse_config(toml, "x", "free").train.lr, 0.25);
+  const Config config = parse_config(toml, "x", "marginal");
+  EXPECT_EQ(config.train.method, "marginal");
+  EXPECT_EQ(config.train.steps, 3);
+  EXPECT_EQ(config.train.lr, 0.5);
+  EXPECT_EQ(config.log.every_steps, 7);
+  EXPECT_EQ(parse_config(toml + "[data]\naugment = true\n", "x").train.steps, 100);
+  EXPECT_EQ(parse_config("[train]\nmethod = \"free\"\n[free.train]\nsteps = 9\n", "x").train.steps, 9);
+
+  expect_contains(refusal("[marginal.train]\nstepz = 3\n"), "run.toml:2: unknown key \"train.stepz\"");
+  expect_contains(refusal("[marginal.trian]\nsteps = 3\n"),
+                  "unknown section [marginal.trian]; did you mean \"train\"?");
+  expect_contains(refusal("[marginal]\nsteps = 3\n"), "run.toml:2: key \"marginal.steps\" stands outside a section");
+  expect_contains(refusal("[marginal.train]\nmethod = \"free\"\n"), "[marginal.train] cannot change train.method");
+  expect_contains(refusal("marginal = 3\n"), "key \"marginal\" stands outside a section");
+}
+
+TEST(Config, ThePresetsSettingsForAMethodComeBeforeTheUsers) {
+  const std::vector<std::string> marginal{"train.method=marginal"};
+  EXPECT_LT(load_config("digits", marginal).train.steps, load_config("digits").train.steps);
+  const std::vector<std::string> both{"train.steps=17", "train.method=free", "train.method=marginal"};
+  EXPECT_EQ(load_config("digits", both).train.steps, 17);
+  EXPECT_EQ(load_config("digits", both).train.regauge, load_config("digits", marginal).train.regauge);
 }
 
 }  // namespace

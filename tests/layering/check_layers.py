@@ -20,6 +20,7 @@ LAYERS = ["common", "kernel", "engine", "operator", "models", "io", "bin"]
 # Metrics may know the hidden formulas and symbols; training may not.
 GOLD = {"models/data/gold.h", "models/data/benchmark.h"}
 PROGRAM_FOLDERS = ("models/programs/", "models/search/")
+PROGRAM_COMMON = ("kernels/common/error.h", "kernels/common/parallel.h")
 # Words that may stand in few places only, and what to do instead.
 WORDS = [
     (re.compile(r"\b__shared__\b"), ("kernels/common/shared.h", "tests/simt/"),
@@ -55,8 +56,8 @@ def include_problem(path, include):
         return "nothing includes bench/"
     if path.startswith(PROGRAM_FOLDERS):
         allowed = PROGRAM_FOLDERS if path.startswith("models/search/") else PROGRAM_FOLDERS[:1]
-        if include != "kernels/common/error.h" and not include.startswith(allowed):
-            return f"programs and search know no engine: only {' '.join(allowed)} and kernels/common/error.h are allowed"
+        if include not in PROGRAM_COMMON and not include.startswith(allowed):
+            return f"programs and search know no engine: only {' '.join(allowed + PROGRAM_COMMON)} are allowed"
     own = "operator" if is_case else layer_of(path)
     target = layer_of(include)
     if own is not None and target is not None and LAYERS.index(target) > LAYERS.index(own):

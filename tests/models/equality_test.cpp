@@ -173,5 +173,15 @@ TEST(Equality, AdmitsWhenTheDegreeIsTooLarge) {
   EXPECT_FALSE(verdict.equal());
 }
 
+TEST(ProveEqual, FormulasThatAreNoPolynomialsAreRefutedButNeverProved) {
+  const Verdict twins = compare("min(s1, s2) + max(s1, s2)", "s1 + s2");
+  EXPECT_EQ(twins.outcome, Verdict::Outcome::undecided);
+  EXPECT_NE(twins.text().find("not only +, - and *"), std::string::npos) << twins.text();
+  const Verdict different = compare("s1 / s2", "s1 * s2");
+  EXPECT_EQ(different.outcome, Verdict::Outcome::different);
+  ASSERT_TRUE(different.counter_example);
+  EXPECT_NE(different.counter_example->left, different.counter_example->right);
+}
+
 }  // namespace
 }  // namespace roap::programs

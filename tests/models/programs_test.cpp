@@ -48,8 +48,43 @@ TEST(Expression, PrintsNoMoreParenthesesThanNeeded) {
   }
 }
 
+TEST(Expression, EvaluatesPrintsAndReadsTheOtherOperators) {
+  const std::array<std::tuple<const char*, const char*, double>, 9> cases = {{
+      {"s1 / s2 / s3", "s1 / s2 / s3", 1.0},
+      {"s1 / (s2 / s3)", "s1 / (s2 / s3)", 4.0},
+      {"s1 / (s2 * s3)", "s1 / (s2 * s3)", 1.0},
+      {"(s1 * s2) / s3", "s1 * s2 / s3", 0.0625},
+      {"min(s1 + s2, s3) - max(s1, s2)", "min(s1 + s2, s3) - max(s1, s2)", 0.25},
+      {"-(s1 + s2) * s3", "-(s1 + s2) * s3", -1.5},
+      {"s1 - -s2", "s1 - -s2", 0.75},
+      {"-s3^2", "-s3^2", -4.0},
+      {"(-s3)^2 + (s1 * s3)^2", "(-s3)^2 + (s1 * s3)^2", 5.0},
+  }};
+  for (const auto& [input, printed, value] : cases) {
+    const Expression expression = parse_expression(input, 3);
+    EXPECT_EQ(expression.text(), printed);
+    EXPECT_EQ(parse_expression(printed, 3), expression);
+    EXPECT_EQ(expression.evaluate(kSymbols), value) << input;
+  }
+  EXPECT_EQ(parse_expression("-(s1^2)", 3).tree_operator_count(), 2);
+  EXPECT_TRUE(parse_expression("-(s1^2)", 3).is_polynomial());
+  EXPECT_EQ(polynomial_of("-(s1^2) - s2"), polynomial_of("s2 - s2 - s1 * s1 - s2"));
+  EXPECT_FALSE(parse_expression("s1 + min(s1, s2)", 3).is_polynomial());
+  EXPECT_FALSE(expand(parse_expression("s1 / s2", 3)));
+}
+
+TEST(Operators, AreReadFromNames) {
+  EXPECT_EQ(parse_operators("mul,add"), (std::vector{Operator::add, Operator::mul}));
+  EXPECT_EQ(parse_operators("square,neg,max,min,div"),
+            (std::vector{Operator::div, Operator::min, Operator::max, Operator::neg, Operator::square}));
+  for (const char* text : {"", "plus", "add,,mul", "noop"}) {
+    EXPECT_THROW((void)parse_operators(text), UsageError) << text;
+  }
+}
+
 TEST(Expression, ParserSaysWhereTheTextIsWrong) {
-  for (const char* text : {"", "s1 +", "s4", "s0", "s", "(s1", "s1 s2", "s1 / s2", "2 * s1", "s99999999999"}) {
+  for (const char* text : {"", "s1 +", "s4", "s0", "s", "(s1", "s1 s2", "s1 /", "s1^3", "min(s1)", "max(s1, s2",
+                           "2 * s1", "s99999999999"}) {
     EXPECT_THROW((void)parse_expression(text, 3), UsageError) << text;
   }
   try {

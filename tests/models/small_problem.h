@@ -10,7 +10,7 @@
 namespace roap {
 
 /// A benchmark on ten clear 8x8 patterns (bars of growing height with a little noise): learnt in a few steps.
-inline Benchmark small_benchmark(const search::FormulaPool& pool, int tasks) {
+inline Benchmark small_benchmark(const search::FormulaPool& pool, int tasks, int first = 0) {
   BenchmarkImages images;
   images.height = images.width = 8;
   images.channels = 1;
@@ -27,7 +27,7 @@ inline Benchmark small_benchmark(const search::FormulaPool& pool, int tasks) {
       split->labels.push_back(static_cast<std::uint8_t>(label));
     }
   }
-  return make_benchmark(std::move(images), pool, tasks, 3);
+  return make_benchmark(std::move(images), pool, tasks, 3, first);
 }
 
 /// Small and quick; `method` as in train.method.

@@ -49,6 +49,7 @@ TEST_P(OverfitOneBatch, TheErrorFallsFarBelowTheVariance) {
   Config config = small_config(4, GetParam());
   config.train.sharpness = config.train.sharpness_late = 2;
   config.train.lr = 1e-2;
+  config.search.max_operators = 1;
   Model model(config, problem_shape(batch));
   Trainer trainer(model, batch);
   std::vector<double> errors;
@@ -66,7 +67,7 @@ TEST_P(OverfitOneBatch, TheErrorFallsFarBelowTheVariance) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Methods, OverfitOneBatch, testing::Values("roap", "free", "softmax", "tree"));
+INSTANTIATE_TEST_SUITE_P(Methods, OverfitOneBatch, testing::Values("roap", "free", "softmax", "tree", "hybrid"));
 
 std::vector<float> train_few_steps(const Config& config, int threads, int steps) {
   set_threads(threads);

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/formula_posterior/formula_operator.h"
+
+// Exact marginal likelihood of T tasks over K formulas of the symbols. Every formula k is evaluated on every pair,
+//   error_tk = mean over the pairs of (F_kb - y_tb)^2 / sigma_t^2,
+//   score_tk = -log(error_tk + floor) / temperature - penalty_k,
+//   loss = -temperature / T * sum_t evidence_t,  evidence_t = log sum_k exp score_tk.
+// At a high temperature every formula that explains y a little pulls the symbols, at a low one only the best. Gradient:
+// with the posterior p_tk = exp(score_tk - evidence_t) and w_tk = p_tk / (error_tk + floor) * 2 / (B sigma_t^2),
+//   dF_kb = dloss / T * sum_t w_tk (F_kb - y_tb), and on through the formulas to the symbols.
+// Errors are sums of squared differences, not of products that cancel: their relative error is below (B + 3) 2^-24, as
+// small beside a floor of 1e-3 as anywhere.
+
+namespace roap {
+
+/// Formulas as a graph: the first `symbols` entries are the symbols, each other one an operator over two earlier ones.
+/// What several formulas share is computed once.
+struct FormulaGraph {
+  int symbols = 0;
+  std::vector<FormulaOperator> op;
+  std::vector<std::int32_t> left, right;
+  std::vector<float> penalty;  ///< -log of the prior; infinite: computed for others, but no candidate itself
+
+  [[nodiscard]] std::int64_t count() const { return static_cast<std::int64_t>(op.size()); }
+};
+
+struct FormulaPosteriorDims {
+  std::int64_t tasks = 0, pairs = 0;
+  const FormulaGraph* formulas = nullptr;
+};
+
+namespace cpu {
+
+/// Bytes of workspace: values of all formulas twice (as rows and as panels), and backward their gradients.
+std::size_t formula_posterior_forward_workspace(const FormulaPosteriorDims& d);
+std::size_t formula_posterior_backward_workspace(const FormulaPosteriorDims& d);
+
+/// symbols [B, V], y [T, B], sigma [T], temperature [1], floor [1] -> loss [1], evidence [T], least_error [T] (over the
+/// candidates), errors [T, K] or null.
+void formula_posterior_forward(const FormulaPosteriorDims& d, const float* symbols, const float* y, const float* sigma,
+                               const float* temperature, const float* floor, float* loss, float* evidence,
+                               float* least_error, float* errors, float* workspace);
+/// The same, evidence, errors [T, K] (null: computed again) and dloss [1] -> dsymbols [B, V]; added to it when
+/// `accumulate`.
+void formula_posterior_backward(const FormulaPosteriorDims& d, const float* dloss, const float* symbols, const float* y,
+                                const float* sigma, const float* temperature, const float* floor, const float* evidence,
+                                const float* errors, float* dsymbols, bool accumulate, float* workspace);
+
+}  // namespace cpu
+}  // namespace roap
