@@ -38,9 +38,7 @@ io::Config ConfigOptions::load() const {
 DeviceKind prepare_device(const io::Config& config) {
   DeviceKind kind = DeviceKind::cpu;
   const std::string& name = config.device.name;
-  // The posterior over formulas has no kernels for cuda yet.
-  const bool cpu_only = method_parts(config).posterior || config.train.regauge > 0;
-  if (name.starts_with("cuda") || (name == "auto" && !cpu_only && !cuda_status().devices.empty())) {
+  if (name.starts_with("cuda") || (name == "auto" && !cuda_status().devices.empty())) {
     constexpr std::string_view kNumbered = "cuda:";
     const int index = name.starts_with(kNumbered) ? std::stoi(name.substr(kNumbered.size())) : 0;
     use_cuda(index, {.cudnn = config.device.conv == "cudnn", .cublaslt = config.device.linear == "cublaslt"});

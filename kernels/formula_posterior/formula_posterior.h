@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/common/cuda_types.h"
 #include "kernels/formula_posterior/formula_operator.h"
 
 // Exact marginal likelihood of T tasks over K formulas of the symbols. Every formula k is evaluated on every pair,
@@ -52,4 +53,32 @@ void formula_posterior_backward(const FormulaPosteriorDims& d, const float* dlos
                                 const float* errors, float* dsymbols, bool accumulate, float* workspace);
 
 }  // namespace cpu
+
+namespace cuda {
+
+struct FormulaTables;  // formula_schedule.h
+
+std::size_t formula_posterior_forward_workspace(const FormulaPosteriorDims& d);
+/// With the errors that the backward pass computes again where they are not saved.
+std::size_t formula_posterior_backward_workspace(const FormulaPosteriorDims& d, bool errors_saved);
+
+/// As in cpu, on the device, where `tables` are; forward with one counter (kernels/common/last_block.cuh).
+void formula_posterior_forward(const FormulaPosteriorDims& d, const FormulaTables& tables, const float* symbols,
+                               const float* y, const float* sigma, const float* temperature, const float* floor,
+                               float* loss, float* evidence, float* least_error, float* errors, unsigned* counter,
+                               std::byte* workspace, Stream stream);
+void formula_posterior_backward(const FormulaPosteriorDims& d, const FormulaTables& tables, const float* dloss,
+                                const float* symbols, const float* y, const float* sigma, const float* temperature,
+                                const float* floor, const float* evidence, const float* errors, float* dsymbols,
+                                bool accumulate, std::byte* workspace, Stream stream);
+
+/// Steps of both: symbols [B, V] -> values [B, K] of all formulas.
+void formula_values(const FormulaPosteriorDims& d, const FormulaTables& tables, const float* symbols, float* values,
+                    Stream stream);
+/// values [B, K] and gradients of the loss by them, in `parts` parts [parts, B, K] which it overwrites -> dsymbols
+/// [B, V].
+void formula_sweep(const FormulaPosteriorDims& d, const FormulaTables& tables, std::int64_t parts, const float* values,
+                   float* gradients, float* dsymbols, bool accumulate, Stream stream);
+
+}  // namespace cuda
 }  // namespace roap

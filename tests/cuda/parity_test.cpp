@@ -20,11 +20,8 @@ TEST_P(CudaParity, MatchesReferenceWithSharedMemoryAndTwoConsumers) {
   compare_with_reference(*GetParam().op_case, DeviceKind::cuda, {2, true, 0});
 }
 
-// formula_posterior has no kernels yet.
-INSTANTIATE_TEST_SUITE_P(Ops, CudaParity, testing::ValuesIn(case_parameters([](const OpCase& c) {
-                           return !c.performance && !c.op->type().starts_with("formula_posterior");
-                         })),
-                         case_name);
+INSTANTIATE_TEST_SUITE_P(Ops, CudaParity,
+                         testing::ValuesIn(case_parameters([](const OpCase& c) { return !c.performance; })), case_name);
 
 }  // namespace
 }  // namespace roap

@@ -33,6 +33,8 @@ HOT_KERNELS = [
     ("batch_norm", "batch_norm_sums_kernel", False),
     ("batch_norm", "batch_norm_apply_kernel", False),
     ("adam_step", "adam_step_kernel", False),
+    ("formula_posterior", "formula_errors_kernel", False),
+    ("formula_posterior", "formula_gradients_kernel", False),
 ]
 
 RESOURCES = re.compile(r"^\s*Function (\S+):\s*\n\s*REG:(\d+) STACK:(\d+) SHARED:\d+ LOCAL:(\d+)", re.MULTILINE)

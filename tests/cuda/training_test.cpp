@@ -37,12 +37,13 @@ History train(const io::Config& config, DeviceKind device) {
   for (int step = 0; step < kSteps; ++step) {
     const StepReport report = trainer.step();
     EXPECT_FALSE(report.skipped) << report.diagnosis;
-    history.push_back({report.loss, report.mean_error, report.gradient_norm, report.mean_length});
+    history.push_back(
+        {report.loss, report.mean_error, report.gradient_norm, report.mean_length, report.gauge.a, report.gauge.b});
   }
   return history;
 }
 
-constexpr const char* kNames[] = {"loss", "mean error", "gradient norm", "mean length"};
+constexpr const char* kNames[] = {"loss", "mean error", "gradient norm", "mean length", "gauge a", "gauge b"};
 
 class CudaTraining : public testing::TestWithParam<const char*> {
  protected:
@@ -73,13 +74,17 @@ TEST_P(CudaTraining, EveryStepEqualsTheReferenceAsFarAsTheCpuDoes) {
 
 INSTANTIATE_TEST_SUITE_P(Methods, CudaTraining,
                          testing::Values("", "method = \"tree\"\n", "samples = 2\nloss = \"profiled\"\nlambda = 0.1\n",
-                                         "method = \"free\"\n"));
+                                         "method = \"free\"\n",
+                                         "method = \"marginal\"\nregauge = 2\n[search]\nmax_operators = 1\n",
+                                         "method = \"hybrid\"\nregauge = 3\n[search]\nmax_operators = 1\n"));
 
 TEST_F(CudaTraining, TwoRunsHaveTheSameBits) {
+  // Method hybrid has all operators but those of method tree.
+  const io::Config config = tiny_config("method = \"hybrid\"\n[search]\nmax_operators = 2\n");
   set_schedule(1);
-  const History first = train(tiny_config(), DeviceKind::cuda);
+  const History first = train(config, DeviceKind::cuda);
   set_schedule(2);
-  EXPECT_EQ(train(tiny_config(), DeviceKind::cuda), first);
+  EXPECT_EQ(train(config, DeviceKind::cuda), first);
 }
 
 // A number rounded to bf16 is off by up to 2^-9 of it. A gradient has passed some 50 such roundings on its way through
