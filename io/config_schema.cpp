@@ -184,7 +184,8 @@ const std::vector<ConfigKey>& table() {
 
       {ROAP_KEY(device.name), TextForm{"auto, cpu, cuda or cuda:N", check_device},
        "Where to compute; auto takes a GPU when there is one."},
-      {ROAP_KEY(device.precision), Choices{{"f32"}, {"bf16"}}, "Number format of activations."},
+      {ROAP_KEY(device.precision), Choices{{"f32", "bf16"}, {}},
+       "Number format of the grounder's activations and of products on tensor cores; bf16 needs a GPU."},
       {ROAP_KEY(device.threads), NumberRange{0, 4096}, "CPU threads; 0 is all cores. Results do not depend on it."},
       {ROAP_KEY(device.conv), Choices{{"own", "cudnn"}, {}},
        "Convolutions on a GPU: our kernels, or cuDNN's where the program was built with it."},

@@ -1,6 +1,6 @@
 #include "models/config.h"
 
-#include <fmt/format.h>
+#include <algorithm>
 
 #include "kernels/common/error.h"
 
@@ -24,11 +24,7 @@ std::int64_t total_steps(const Config& config) {
 std::int64_t screening_steps(const Config& config) {
   if (config.train.runs == 1) return 0;
   const std::int64_t whole = total_steps(config);
-  const std::int64_t screen = config.train.screen_steps;
-  if (screen > whole) {
-    throw UsageError(fmt::format("train.screen_steps = {} is more than a whole run of {} steps", screen, whole));
-  }
-  return screen > 0 ? screen : whole;
+  return config.train.screen_steps > 0 ? std::min(config.train.screen_steps, whole) : whole;
 }
 
 std::int64_t all_steps(const Config& config) {

@@ -115,8 +115,7 @@ MethodParts method_parts(const Config& config);
 /// of the two is set.
 std::int64_t total_steps(const Config& config);
 
-/// Steps of each run before the best one is chosen; 0 where there is one run only. UsageError when train.screen_steps
-/// is more than a whole run.
+/// Steps of each run before the best one is chosen, at most a whole run; 0 where there is one run only.
 std::int64_t screening_steps(const Config& config);
 
 /// Steps of all runs together: total_steps() of the chosen one and the screening of the others.

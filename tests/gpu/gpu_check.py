@@ -165,7 +165,7 @@ def sanitize(check, tool):
 def train(check, device, *settings):
     """A short training on the digits: the loss of every step."""
     run = check.scratch / f"run-{len(check.report['steps'])}"
-    fixed = [f"train.steps={TRAINING_STEPS}", "log.every_steps=1", "log.eval_every_steps=1000000", "checkpoint.every_steps=1000000"]
+    fixed = [f"train.steps={TRAINING_STEPS}", "train.runs=1", "log.every_steps=1", "log.eval_every_steps=1000000", "checkpoint.every_steps=1000000"]
     command = [check.binaries / "roap", "train", "--preset", "digits", "--device", device, "--out", run, "--json"]
     for setting in [*fixed, *settings]:
         command += ["--set", setting]
