@@ -126,11 +126,10 @@ int trace(const TraceArguments& arguments) {
   const io::Experiment experiment = io::load_experiment(config);
   Model model(config, problem_shape(*experiment.benchmark.train), device);
   Trainer trainer(model, *experiment.benchmark.train, {.keep_everything = true});
-  for (std::uint64_t step = 0; step < arguments.step; ++step) {
-    if (trainer.at_run_end()) trainer.end_run();
+  while (trainer.state().step < arguments.step) {
     trainer.step();
+    if (trainer.at_run_end()) trainer.end_run();
   }
-  if (trainer.at_run_end()) trainer.end_run();
 
   TraceFile file;
   file.add_store("param.", model.store(), Arena::weights);

@@ -23,6 +23,9 @@ inline double cosine_decay(double floor, double progress) {
   return floor + (1 - floor) * 0.5 * (1 + std::cos(std::numbers::pi * progress));
 }
 
+/// Falls linearly from 1 to 0 at the moment `until` > 0, and stays there.
+inline double linear_decay(double until, double progress) { return std::max(0.0, 1 - progress / until); }
+
 /// Rises linearly from 1/steps to 1 over the first `steps` steps.
 inline double warmup(double step, double steps) { return steps <= 0 ? 1.0 : std::min(1.0, (step + 1) / steps); }
 

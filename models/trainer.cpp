@@ -40,14 +40,15 @@ ImageBatchParams image_params(const Config& config, const ProblemShape& problem)
 
 /// Falls along a straight line, then stays.
 double temperature(const Config::Search& search, double progress) {
-  const double left = std::max(0.0, 1.0 - progress / search.temperature_until);
-  return search.temperature_late + (search.temperature - search.temperature_late) * left;
+  return search.temperature_late +
+         (search.temperature - search.temperature_late) * linear_decay(search.temperature_until, progress);
 }
 
 }  // namespace
 
 Trainer::Trainer(Model& model, const PairSource& source, Options options)
     : model_(model), source_(source), options_(options), graph_(model.store()) {
+  runs_ = static_cast<std::uint64_t>(model.config().train.runs);
   run_steps_ = static_cast<std::uint64_t>(roap::total_steps(model.config()));
   screening_steps_ = static_cast<std::uint64_t>(roap::screening_steps(model.config()));
   all_steps_ = static_cast<std::uint64_t>(roap::all_steps(model.config()));
@@ -162,13 +163,11 @@ RandomKey Trainer::key(RandomStream stream, std::uint64_t step) const {
 RandomKey Trainer::gumbel_key(std::uint64_t step) const { return key(RandomStream::gumbel, step); }
 
 std::uint64_t Trainer::step_of_run(std::uint64_t step) const {
-  const auto runs = static_cast<std::uint64_t>(model_.config().train.runs);
-  return step - std::min(state_.run, runs - 1) * screening_steps_;
+  return step - std::min(state_.run, runs_ - 1) * screening_steps_;
 }
 
 bool Trainer::at_run_end() const {
-  const auto runs = static_cast<std::uint64_t>(model_.config().train.runs);
-  return runs > 1 && state_.run < runs && state_.step == (state_.run + 1) * screening_steps_;
+  return runs_ > 1 && state_.run < runs_ && state_.step == (state_.run + 1) * screening_steps_;
 }
 
 Trainer::RunEnd Trainer::end_run() {
@@ -179,7 +178,7 @@ Trainer::RunEnd Trainer::end_run() {
     state_.best = std::make_shared<const BestRun>(BestRun{state_.run, state_.smooth_loss, model_.store().snapshot()});
   }
   end.best = state_.best;
-  end.chosen = ++state_.run == static_cast<std::uint64_t>(model_.config().train.runs);
+  end.chosen = ++state_.run == runs_;
   if (end.chosen) {
     model_.store().restore(state_.best->parameters);
     state_.smooth_loss = state_.best->loss;

@@ -127,7 +127,7 @@ class Trainer {
   Tensors t_;
   std::unique_ptr<Executor> executor_;
   std::size_t first_update_node_ = 0;
-  std::uint64_t run_steps_ = 0, screening_steps_ = 0, all_steps_ = 0;
+  std::uint64_t runs_ = 1, run_steps_ = 0, screening_steps_ = 0, all_steps_ = 0;
   TrainerState state_;
   std::unique_ptr<PairStream> pairs_;
   std::array<std::unique_ptr<Readback>, kMostInFlight> readbacks_;  ///< of step n: n mod kMostInFlight

@@ -82,7 +82,7 @@ __global__ void __launch_bounds__(F32Tile<kWidth>::kThreads, 2)
     point_mlp_maxima_f32_kernel(PointMlpRows rows, PointMlpF32Weights w, PointMlpMaxima out) {
   using Tile = F32Tile<kWidth>;
   const PointMlpDims& d = rows.d;
-  const int pairs = static_cast<int>(d.pairs), features = static_cast<int>(d.features);
+  const int pairs = static_cast<int>(d.pairs);
   const int feature_block = static_cast<int>(blockIdx.z);
   int tile = point_mlp_first_tile(blockIdx.y, pairs, Tile::kRows);
   const int tiles = point_mlp_first_tile(blockIdx.y + 1, pairs, Tile::kRows) - tile;
@@ -99,9 +99,7 @@ __global__ void __launch_bounds__(F32Tile<kWidth>::kThreads, 2)
     compute_rows<kWidth>(rows, w, w.b6 + ptx::opaque(blockIdx.z) * kWidth, weights, z);
     Maxima::update(z, first, pairs);
   }
-  const int column = feature_block * kWidth;
-  const std::int64_t at = (blockIdx.y * d.tasks * d.groups + blockIdx.x) * features + column;
-  Maxima::write(min(kWidth, features - column), out.value + at, out.pair + at);
+  write_point_mlp_maxima<Maxima, kWidth>(d, out);
 }
 
 }  // namespace
@@ -111,11 +109,11 @@ void point_mlp_maxima_f32(const PointMlpRows& rows, const PointMlpF32Weights& w,
   const PointMlpWidth sizes(rows.d);
   with_point_mlp_width(sizes.width, [&]<int kWidth>() {
     using Tile = F32Tile<kWidth>;
-    const dim3 grid(static_cast<unsigned>(rows.d.tasks * rows.d.groups), static_cast<unsigned>(out.pieces),
-                    static_cast<unsigned>(sizes.feature_blocks));
     launch("point_mlp_maxima_f32",
-           {.grid = grid, .block = Tile::kThreads, .shared_bytes = WarpMaxima<kWidth>::kSharedBytes}, stream,
-           point_mlp_maxima_f32_kernel<kWidth>, rows, w, out);
+           {.grid = point_mlp_maxima_grid(rows.d, out, sizes),
+            .block = Tile::kThreads,
+            .shared_bytes = WarpMaxima<kWidth>::kSharedBytes},
+           stream, point_mlp_maxima_f32_kernel<kWidth>, rows, w, out);
   });
 }
 

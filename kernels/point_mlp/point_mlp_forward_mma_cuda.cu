@@ -89,7 +89,7 @@ __global__ void __launch_bounds__(MmaTile<kWidth>::kThreads, kWidth <= 128 ? 2 :
   using Tile = MmaTile<kWidth>;
   using Maxima = MmaMaxima<kWidth>;
   const PointMlpDims& d = rows.d;
-  const int pairs = static_cast<int>(d.pairs), features = static_cast<int>(d.features);
+  const int pairs = static_cast<int>(d.pairs);
   const int feature_block = static_cast<int>(blockIdx.z);
   int tile = point_mlp_first_tile(blockIdx.y, pairs, Tile::kRows);
   const int last = point_mlp_first_tile(blockIdx.y + 1, pairs, Tile::kRows);
@@ -104,9 +104,7 @@ __global__ void __launch_bounds__(MmaTile<kWidth>::kThreads, kWidth <= 128 ? 2 :
         sums);
     Maxima::update(sums, tile * Tile::kRows, pairs);
   }
-  const int column = feature_block * kWidth;
-  const std::int64_t at = (blockIdx.y * d.tasks * d.groups + blockIdx.x) * features + column;
-  Maxima::write(min(kWidth, features - column), out.value + at, out.pair + at);
+  write_point_mlp_maxima<Maxima, kWidth>(d, out);
 }
 
 }  // namespace
@@ -116,11 +114,11 @@ void point_mlp_maxima_mma(const PointMlpRows& rows, const PointMlpBf16Weights& w
   const PointMlpWidth sizes(rows.d);
   with_point_mlp_width(sizes.width, [&]<int kWidth>() {
     using Tile = MmaTile<kWidth>;
-    const dim3 grid(static_cast<unsigned>(rows.d.tasks * rows.d.groups), static_cast<unsigned>(out.pieces),
-                    static_cast<unsigned>(sizes.feature_blocks));
     launch("point_mlp_maxima_mma",
-           {.grid = grid, .block = Tile::kThreads, .shared_bytes = MmaMaxima<kWidth>::kSharedBytes}, stream,
-           point_mlp_maxima_mma_kernel<kWidth>, rows, w, out);
+           {.grid = point_mlp_maxima_grid(rows.d, out, sizes),
+            .block = Tile::kThreads,
+            .shared_bytes = MmaMaxima<kWidth>::kSharedBytes},
+           stream, point_mlp_maxima_mma_kernel<kWidth>, rows, w, out);
   });
 }
 

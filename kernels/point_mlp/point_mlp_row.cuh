@@ -16,6 +16,21 @@ __device__ __forceinline__ int point_mlp_first_tile(std::uint32_t piece, int pai
   return static_cast<int>(piece * tiles / gridDim.y);
 }
 
+/// Grid of the kernels that find maxima: (set, piece, block of features).
+inline dim3 point_mlp_maxima_grid(const PointMlpDims& d, const PointMlpMaxima& out, const PointMlpWidth& sizes) {
+  return dim3(static_cast<unsigned>(d.tasks * d.groups), static_cast<unsigned>(out.pieces),
+              static_cast<unsigned>(sizes.feature_blocks));
+}
+
+/// Writes the maxima that a block of that grid found.
+template <class Maxima, int kWidth>
+__device__ __forceinline__ void write_point_mlp_maxima(const PointMlpDims& d, const PointMlpMaxima& out) {
+  const int features = static_cast<int>(d.features);
+  const int column = static_cast<int>(blockIdx.z) * kWidth;
+  const std::int64_t at = (blockIdx.y * d.tasks * d.groups + blockIdx.x) * features + column;
+  Maxima::write(min(kWidth, features - column), out.value + at, out.pair + at);
+}
+
 /// Inputs of the network for the elements of a set.
 struct PointMlpSet {
   const float* y;               ///< [pairs]

@@ -110,6 +110,9 @@ TEST(Schedule, ValuesAtTheirMoments) {
   EXPECT_NEAR(geometric_schedule(0.5, 8, 0.5), 2, 1e-12);
   EXPECT_NEAR(cosine_decay(0.1, 0), 1, 1e-12);
   EXPECT_NEAR(cosine_decay(0.1, 1), 0.1, 1e-12);
+  EXPECT_EQ(linear_decay(0.5, 0), 1);
+  EXPECT_EQ(linear_decay(0.5, 0.25), 0.5);
+  EXPECT_EQ(linear_decay(0.5, 0.75), 0);
   EXPECT_EQ(warmup(0, 10), 0.1);
   EXPECT_EQ(warmup(9, 10), 1);
   EXPECT_EQ(warmup(3, 0), 1);
