@@ -4,7 +4,7 @@
 
 namespace roap::bin {
 
-nlohmann::ordered_json result_json(const Evaluation& e, const TrainerState& state, double seconds,
+nlohmann::ordered_json result_json(const Evaluation& e, const TrainerState& state, const io::TrainingTime& time,
                                    const std::string& run) {
   nlohmann::ordered_json json{{"solved", e.solved},
                               {"solved_exact", e.solved_exact},
@@ -18,7 +18,8 @@ nlohmann::ordered_json result_json(const Evaluation& e, const TrainerState& stat
                               {"program_length", e.program_length},
                               {"formula_length", e.formula_length},
                               {"symbols", e.gauge_text()},
-                              {"seconds", seconds},
+                              {"seconds", time.wall},
+                              {"cpu_seconds", time.processor},
                               {"steps", state.step},
                               {"skipped_steps", state.skipped_steps},
                               {"run", run}};

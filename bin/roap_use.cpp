@@ -20,7 +20,7 @@ int evaluate_run(const UseArguments& arguments) {
                            arguments.unseen ? io::TaskSet::unseen : io::TaskSet::own);
   const Evaluation evaluation = evaluate(*run.model, run.experiment.benchmark, run.experiment.pool);
   if (arguments.json) {
-    fmt::print("{}\n", result_json(evaluation, run.state, run.seconds, run.folder.path().string()).dump());
+    fmt::print("{}\n", result_json(evaluation, run.state, run.time, run.folder.path().string()).dump());
   } else {
     fmt::print("{}\n", summary_text(evaluation));
   }
