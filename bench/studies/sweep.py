@@ -23,7 +23,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MARGINAL = ["train.method=marginal"]
 # No choice among several starts: it would hide how often a start fails.
-ONE_START = ["tasks.count=100", "train.runs=1", "train.steps=2500"]
+ONE_START = ["tasks.count=100", "train.runs=1", "train.steps=1500"]
 STUDIES = {
     "digits-500": MARGINAL + ["tasks.count=500", "tasks.max_operators=3"],
     "digits-500-wide": MARGINAL + ["tasks.count=500", "tasks.max_operators=3", "search.max_operators=4"],
