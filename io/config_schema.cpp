@@ -89,7 +89,8 @@ const std::vector<ConfigKey>& table() {
       {ROAP_KEY(model.grounder_width), NumberRange{1, 1024},
        "Channels of the first stage of resnet-small, doubled by each stage; resnet18 ignores it."},
       {ROAP_KEY(model.width), NumberRange{1, 4096},
-       "Width of the hidden layers and features of the synthesizer; cost grows with its square."},
+       "Width of the hidden layers and features of the synthesizer, or of the MLPs' hidden layers; cost grows with its "
+       "square."},
       {ROAP_KEY(model.input_gain), NumberRange{0, 1000, true},
        "Factor on the initial first-layer weights of the synthesizer's set networks: more tells nearby numbers apart "
        "from "
@@ -106,12 +107,14 @@ const std::vector<ConfigKey>& table() {
       {ROAP_KEY(model.depth), NumberRange{1, 8}, "Depth of the tree sketch; the straight-line sketch ignores it."},
 
       {ROAP_KEY(train.method),
-       Choices{{"roap", "marginal", "hybrid", "free", "softmax", "tree"}, {"mlp-disjoint", "mlp-onehot"}},
+       Choices{{"roap", "marginal", "hybrid", "free", "softmax", "tree", "mlp-disjoint", "mlp-onehot"}, {}},
        "roap: programs come from the synthesizer and are sampled; marginal: all formulas of [search] are weighed by "
        "how "
        "well they explain y; hybrid: the grounder learns as with marginal, and a synthesizer learns on its symbols; "
        "free: each task has its own free logits; softmax: no Gumbel noise; tree: the tree "
-       "sketch."},
+       "sketch; mlp-disjoint: no programs, each task has an MLP on the symbols; mlp-onehot: no programs, one MLP on "
+       "the "
+       "symbols and a one-hot code of the task."},
       {ROAP_KEY(train.seed), NumberRange{0, kMaxSeed},
        "Initial weights, noise and sample order; same seed, same bits."},
       {ROAP_KEY(train.steps), NumberRange{0, kMaxSteps}, "Length of the run in steps; 0 when train.epochs says it."},
@@ -139,7 +142,7 @@ const std::vector<ConfigKey>& table() {
        "tells near twins apart."},
       {ROAP_KEY(train.samples), NumberRange{1, 1024},
        "Programs sampled per task and step. With several, the profiled loss averages their likelihoods (an importance-"
-       "weighted bound), the gaussian loss their errors; 1 is the paper's."},
+       "weighted bound), the gaussian loss their errors; 1 is the paper's. MLPs have nothing to sample."},
       {ROAP_KEY(train.lambda), NumberRange{0, 1e6}, "Weight of the expected program length in the loss."},
       {ROAP_KEY(train.lambda_from), NumberRange{0, 1}, "Share of the run after which the length counts."},
       {ROAP_KEY(train.sharpness), NumberRange{0, 1000, true},
@@ -169,7 +172,8 @@ const std::vector<ConfigKey>& table() {
       {ROAP_KEY(search.max_operators), NumberRange{0, 6},
        "Formulas that methods marginal and hybrid and train.regauge weigh: all with at most so many operators. "
        "Independent of "
-       "tasks.max_operators, which training does not know; cost grows about eightfold with each."},
+       "tasks.max_operators, which training does not know; cost grows about eightfold with each. The search for new "
+       "tasks' formulas that measures generalisation takes the larger of the two."},
       {ROAP_KEY(search.penalty), NumberRange{0, 100},
        "How much less likely a formula is for each operator: its prior is exp(-penalty * operators)."},
       {ROAP_KEY(search.floor), NumberRange{0, 1e6, true},
