@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <array>
 #include <dnnl.hpp>
 
 #include "kernels/common/one_thread.h"
@@ -67,12 +69,13 @@ void backward_weight(const GroupedLinearDims& d, const float* dz, const float* x
 
 void backward_bias(const GroupedLinearDims& d, const float* dz, float* db) {
   parallel_groups(d.groups, d.out, kFeatureGrain, [&](std::int64_t g, std::int64_t begin, std::int64_t end) {
-    float* sums = db + g * d.out;
-    std::fill(sums + begin, sums + end, 0.0f);
+    std::array<double, kFeatureGrain> sums{};  // of as many rows as all pairs of all tasks
     for (std::int64_t r = 0; r < d.rows; ++r) {
       const float* row = dz + (g * d.rows + r) * d.out;
-      for (std::int64_t o = begin; o < end; ++o) sums[o] += row[o];
+      for (std::int64_t o = begin; o < end; ++o) sums[static_cast<std::size_t>(o - begin)] += row[o];
     }
+    std::transform(sums.begin(), sums.begin() + (end - begin), db + g * d.out + begin,
+                   [](double sum) { return static_cast<float>(sum); });
   });
 }
 
