@@ -35,8 +35,10 @@ bool due(std::uint64_t step, std::int64_t every) { return every > 0 && step % st
 
 /// What is annealed, for the progress line.
 std::string annealing_text(const Config& config, const StepReport& report) {
-  return method_parts(config).programs ? fmt::format("sharpness {:.2f}", report.sharpness)
-                                       : fmt::format("temperature {:.3f}", report.temperature);
+  const MethodParts parts = method_parts(config);
+  if (parts.head) return fmt::format("rate {:.1e}", report.rate);
+  return parts.programs ? fmt::format("sharpness {:.2f}", report.sharpness)
+                        : fmt::format("temperature {:.3f}", report.temperature);
 }
 
 EvaluationOptions quick_evaluation() {
@@ -44,6 +46,13 @@ EvaluationOptions quick_evaluation() {
   options.max_images = 1000;
   options.verdicts = false;
   options.decision_pairs = 512;
+  options.train_pairs = 256;
+  return options;
+}
+
+EvaluationOptions final_evaluation() {
+  EvaluationOptions options;
+  options.new_tasks = GeneralisationOptions{}.tasks;
   return options;
 }
 
@@ -186,11 +195,13 @@ void TrainingRun::log_step(const StepReport& report) {
 }
 
 void TrainingRun::evaluate_and_log(bool final) {
-  EvaluationOptions options = final ? EvaluationOptions{} : quick_evaluation();
+  EvaluationOptions options = final ? final_evaluation() : quick_evaluation();
   evaluation_ = std::make_unique<Evaluation>(evaluate(model_, experiment_.benchmark, experiment_.pool, options));
   for (std::size_t t = 0; t < evaluation_->tasks.size(); ++t) {
     const TaskResult& task = evaluation_->tasks[t];
-    if (task.solved && !solved_[t]) progress_->note(fmt::format("  solved task {:>3}: y = {}", t, task.formula.text));
+    if (task.solved && !solved_[t]) {
+      progress_->note(fmt::format("  solved task {:>3}: y = {}", t, task.formula ? task.formula->text : "MLP"));
+    }
     solved_[t] = task.solved;
   }
   progress_->note(fmt::format("step {}: {} of {} tasks solved, symbolic loss {:.5f}, {:.1f} % of the symbols right",

@@ -31,6 +31,7 @@ std::vector<std::string> command_line(const CLI::App& command) {
 int train(const TrainArguments& arguments, const CLI::App& command) {
   const io::Config config = arguments.config.load();
   all_steps(config);
+  check_method(config);
   const DeviceKind device = prepare_device(config);
   io::Experiment experiment = io::load_experiment(config);
   io::RunFolder folder =

@@ -7,6 +7,7 @@
 
 #include "kernels/image_batch/image_batch_op.h"
 #include "models/grounder.h"
+#include "models/mlp_head.h"
 #include "models/synthesizer.h"
 
 namespace roap {
@@ -14,6 +15,12 @@ namespace roap {
 namespace {
 
 constexpr int kGroundBatch = 128;  // images per evaluation batch
+
+MlpHeadConfig head_config(const Config& config, int tasks) {
+  using Kind = MlpHeadConfig::Kind;
+  return {config.train.method == "mlp-onehot" ? Kind::one_hot : Kind::disjoint, tasks,
+          static_cast<int>(config.model.width)};
+}
 
 Sketch make_sketch(const Config& config, int symbols) {
   const bool tree = config.model.sketch == "tree" || config.train.method == "tree";
@@ -71,6 +78,9 @@ Model::Model(const Config& config, const ProblemShape& problem, DeviceKind devic
     const int pairs = static_cast<int>(config.train.pairs_per_step);
     synthesis_graphs_[pairs] = std::make_shared<SynthesisGraph>(store_, *this, pairs);
   }
+  if (method_parts(config).head) {
+    predictor_ = std::make_unique<MlpPredictor>(store_, head_config(config, problem.tasks), problem.symbols);
+  }
   store_.declare_buffer(kAdamStep, {1}, Initializer::constant(0));
   store_.initialize(static_cast<std::uint64_t>(config.train.seed));
 }
@@ -86,6 +96,10 @@ TensorId Model::logits(Graph& graph, TensorId y, TensorId symbols) const {
                                 config_.model.logit_spread, sketch_.logit_count()};
   if (config_.device.precision == "bf16") synthesizer.sets.math = PointMlpMath::bf16;
   return build_synthesizer(graph, synthesizer, y, symbols);
+}
+
+TensorId Model::head(Graph& graph, TensorId symbols) const {
+  return build_mlp_head(graph, head_config(config_, problem_.tasks), symbols);
 }
 
 Model::GroundGraph& Model::ground_graph(int image_count) {
@@ -104,18 +118,25 @@ Model::SynthesisGraph& Model::synthesis_graph(int pairs) {
 
 std::vector<float> Model::ground(std::span<const std::uint8_t> pixels, int image_count,
                                  std::span<const std::int32_t> index) {
+  std::vector<std::int32_t> distinct(index.begin(), index.end());
+  std::ranges::sort(distinct);
+  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
   GroundGraph& ground = ground_graph(image_count);
   ground.executor->bind(ground.pixels, pixels);
-  std::vector<float> symbols;
-  symbols.reserve(index.size());
+  std::vector<float> numbers;
   std::vector<std::int32_t> batch(kGroundBatch);
-  for (std::size_t begin = 0; begin < index.size(); begin += kGroundBatch) {
-    const std::size_t count = std::min<std::size_t>(kGroundBatch, index.size() - begin);
-    std::fill(std::copy_n(index.begin() + static_cast<std::ptrdiff_t>(begin), count, batch.begin()), batch.end(), 0);
+  for (std::size_t begin = 0; begin < distinct.size(); begin += kGroundBatch) {
+    const std::size_t count = std::min<std::size_t>(kGroundBatch, distinct.size() - begin);
+    std::fill(std::copy_n(distinct.begin() + static_cast<std::ptrdiff_t>(begin), count, batch.begin()), batch.end(), 0);
     ground.executor->write(ground.index, std::span<const std::int32_t>(batch));
     ground.executor->run();
-    const std::vector<float> numbers = ground.executor->read(ground.symbols);
-    symbols.insert(symbols.end(), numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(count));
+    const std::vector<float> some = ground.executor->read(ground.symbols);
+    numbers.insert(numbers.end(), some.begin(), some.begin() + static_cast<std::ptrdiff_t>(count));
+  }
+  std::vector<float> symbols;
+  symbols.reserve(index.size());
+  for (const std::int32_t image : index) {
+    symbols.push_back(numbers[static_cast<std::size_t>(std::ranges::lower_bound(distinct, image) - distinct.begin())]);
   }
   return symbols;
 }
@@ -138,5 +159,7 @@ std::vector<float> Model::synthesise(int pairs, std::span<const float> y, std::s
   synthesis.executor->run();
   return synthesis.executor->read(synthesis.logits);
 }
+
+std::vector<float> Model::predict(std::span<const float> symbols) { return predictor_->predict(symbols); }
 
 }  // namespace roap
