@@ -58,6 +58,7 @@ int main(int argc, char** argv) {
   roap::bin::add_search_commands(app, exit_code);
   roap::bin::add_trace_command(app, exit_code);
   roap::bin::add_profile_command(app, exit_code);
+  roap::bin::add_report_command(app, exit_code);
   roap::bin::add_info_commands(app, exit_code);
   try {
     app.parse(argc, argv);
