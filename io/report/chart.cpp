@@ -61,6 +61,8 @@ std::vector<double> linear_ticks(double low, double high, int count) {
 
 /// Powers of ten, every so many of them; with 2 and 5 times those where there are few.
 std::vector<double> log_ticks(double low, double high) {
+  constexpr double kNarrow = 0.7;  // of a decade: too few such numbers fall into it
+  if (high - low < kNarrow) return linear_ticks(std::pow(10.0, low), std::pow(10.0, high), 3);
   const int decades = static_cast<int>(std::ceil(high - low));
   const int stride = std::max(1, decades / 5);
   std::vector<double> ticks;

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
 
 #include "io/base64.h"
 
@@ -68,13 +68,6 @@ Html curve(const std::vector<const RunRecord*>& runs, const ChartAxes& axes, con
     series.push_back({runs[i]->name, points_of(lines, key), static_cast<int>(i)});
   }
   return line_chart(axes, series);
-}
-
-bool has_numbers(const std::vector<const RunRecord*>& runs, const char* key) {
-  for (const RunRecord* run : runs) {
-    if (!points_of(run->steps, key).empty()) return true;
-  }
-  return false;
 }
 
 std::string task_kind(const nlohmann::json& row) {
@@ -183,7 +176,7 @@ Html curves(const std::vector<const RunRecord*>& runs) {
   charts += curve(runs, {"Gradient norm", "step", "", true}, "gradient_norm", !kEvaluations);
   charts += curve(runs, {"Learning rate", "step", "", false, true}, "lr", !kEvaluations);
   charts += curve(runs, {"Skipped steps", "step", "so far", false, true}, "skipped_steps", !kEvaluations);
-  if (has_numbers(runs, "sharpness"))
+  if (std::ranges::any_of(runs, [](const RunRecord* run) { return method_parts(run->config).programs; }))
     charts += curve(runs, {"Sharpness", "step", "", false, true}, "sharpness", !kEvaluations);
   return element("div", {{"class", "charts"}}, charts);
 }
