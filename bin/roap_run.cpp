@@ -44,6 +44,13 @@ EvaluationOptions quick_evaluation() {
   options.max_images = 1000;
   options.verdicts = false;
   options.decision_pairs = 512;
+  options.train_pairs = 256;
+  return options;
+}
+
+EvaluationOptions final_evaluation() {
+  EvaluationOptions options;
+  options.new_tasks = GeneralisationOptions{}.tasks;
   return options;
 }
 
@@ -183,11 +190,13 @@ void TrainingRun::log_step(const StepReport& report) {
 }
 
 void TrainingRun::evaluate_and_log(bool final) {
-  EvaluationOptions options = final ? EvaluationOptions{} : quick_evaluation();
+  EvaluationOptions options = final ? final_evaluation() : quick_evaluation();
   evaluation_ = std::make_unique<Evaluation>(evaluate(model_, experiment_.benchmark, experiment_.pool, options));
   for (std::size_t t = 0; t < evaluation_->tasks.size(); ++t) {
     const TaskResult& task = evaluation_->tasks[t];
-    if (task.solved && !solved_[t]) progress_->note(fmt::format("  solved task {:>3}: y = {}", t, task.formula.text));
+    if (task.solved && !solved_[t]) {
+      progress_->note(fmt::format("  solved task {:>3}: y = {}", t, task.formula ? task.formula->text : "MLP"));
+    }
     solved_[t] = task.solved;
   }
   progress_->note(fmt::format("step {}: {} of {} tasks solved, symbolic loss {:.5f}, {:.1f} % of the symbols right",

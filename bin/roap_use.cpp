@@ -11,6 +11,7 @@ struct UseArguments {
   std::vector<std::string> images;
   int task = 0;
   bool unseen = false;
+  int new_tasks = 0;
   std::size_t rows = 1000000;
   bool json = false;
 };
@@ -18,7 +19,13 @@ struct UseArguments {
 int evaluate_run(const UseArguments& arguments) {
   LoadedRun run = load_run(arguments.run, arguments.data, arguments.device,
                            arguments.unseen ? io::TaskSet::unseen : io::TaskSet::own);
-  const Evaluation evaluation = evaluate(*run.model, run.experiment.benchmark, run.experiment.pool);
+  EvaluationOptions options;
+  options.new_tasks = arguments.new_tasks;
+  const Evaluation evaluation = evaluate(*run.model, run.experiment.benchmark, run.experiment.pool, options);
+  if (arguments.new_tasks > 0 && !evaluation.generalisation) {
+    throw UsageError(fmt::format("--generalisation: the run trained on all {} formulas, no task is new",
+                                 run.experiment.pool.usable().size()));
+  }
   if (arguments.json) {
     fmt::print("{}\n", result_json(evaluation, run.state, run.seconds, run.folder.path().string()).dump());
   } else {
@@ -59,15 +66,15 @@ int predict(const UseArguments& arguments) {
   for (std::size_t i = 0; i < symbols.size(); i += variables) {
     const std::vector<double> s(symbols.begin() + static_cast<std::ptrdiff_t>(i),
                                 symbols.begin() + static_cast<std::ptrdiff_t>(i + variables));
-    rows.push_back({{"symbols", s}, {"y", task.program.evaluate(s)}});
+    rows.push_back({{"symbols", s}, {"y", task.program->evaluate(s)}});
   }
   if (arguments.json) {
-    fmt::print(
-        "{}\n",
-        nlohmann::ordered_json{{"task", arguments.task}, {"formula", task.formula.text}, {"predictions", rows}}.dump());
+    fmt::print("{}\n",
+               nlohmann::ordered_json{{"task", arguments.task}, {"formula", task.formula->text}, {"predictions", rows}}
+                   .dump());
     return 0;
   }
-  fmt::print("task {}: y = {}\n", arguments.task, task.formula.text);
+  fmt::print("task {}: y = {}\n", arguments.task, task.formula->text);
   for (const auto& row : rows) {
     fmt::print("symbols");
     for (const double s : row["symbols"]) fmt::print(" {:.3f}", s);
@@ -92,6 +99,12 @@ void add_use_commands(CLI::App& app, int& exit_code) {
   CLI::App* eval_command =
       add("eval", "All metrics of a run on the test images", "roap eval runs/first --json", evaluate_run);
   eval_command->add_option("--data", arguments->data, "other images than the run's: digits or cifar10:DIR");
+  eval_command
+      ->add_option("--generalisation", arguments->new_tasks,
+                   "also learn so many new tasks (100) from symbols up to 0.5 and judge them on larger ones")
+      ->expected(0, 1)
+      ->default_str("100")
+      ->check(CLI::Range(1, 100000));
   eval_command->add_flag("--unseen", arguments->unseen, "on tasks of the pool that the run has not trained on");
   add("programs", "Learned formulas, the hidden ones beside them, proved equal or with a counter-example",
       "roap programs runs/first", print_programs)

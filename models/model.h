@@ -51,7 +51,8 @@ class Model {
   /// Appends the logits [T, P] to a graph: the synthesizer's, or free ones (method free).
   TensorId logits(Graph& graph, TensorId y, TensorId symbols) const;
 
-  /// Numbers that the grounder gives to those images, in evaluation mode.
+  /// Numbers that the grounder gives to those images, in evaluation mode; each image is computed once, however often
+  /// it is in `index`.
   std::vector<float> ground(std::span<const std::uint8_t> pixels, int image_count, std::span<const std::int32_t> index);
   /// Folds the map into the grounder's last layer: from now on every symbol s is a s + b, up to rounding.
   void apply_gauge(const AffineMap& map);

@@ -9,11 +9,40 @@ TEST(Train, WritesARunFolderAndOneJsonObject) {
   const Result result = train_tiny(folder, "run", 10);
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const auto json = nlohmann::json::parse(result.out);
-  for (const char* key : {"solved", "solved_exact", "tasks", "symbolic_loss_train", "symbolic_loss_test",
-                          "symbols_right_train", "symbols_right_test", "test_loss", "test_loss_normalised",
-                          "program_length", "seconds", "steps", "skipped_steps", "run"}) {
+  for (const char* key : {"solved",
+                          "solved_exact",
+                          "tasks",
+                          "symbolic_loss_train",
+                          "symbolic_loss_train_class_means",
+                          "symbols_right_train",
+                          "symbolic_loss_test",
+                          "symbolic_loss_test_class_means",
+                          "symbols_right_test",
+                          "test_loss",
+                          "test_loss_normalised",
+                          "test_loss_solved",
+                          "test_loss_normalised_solved",
+                          "test_loss_unsolved",
+                          "test_loss_normalised_unsolved",
+                          "train_loss",
+                          "train_loss_normalised",
+                          "generalisation_loss",
+                          "generalisation_loss_normalised",
+                          "generalisation_tasks",
+                          "program_length",
+                          "formula_length",
+                          "run_success",
+                          "run_success_strict",
+                          "symbols",
+                          "gauge",
+                          "seconds",
+                          "steps",
+                          "skipped_steps",
+                          "run"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
+  EXPECT_EQ(json["generalisation_tasks"], 13) << "all formulas that are left";
+  for (const char* key : {"a", "b", "loss", "text"}) EXPECT_TRUE(json["gauge"].contains(key)) << key;
   EXPECT_EQ(json["tasks"], 8);
   EXPECT_EQ(json["steps"], 10);
   EXPECT_EQ(json["run"], "run");
@@ -30,7 +59,7 @@ TEST(Train, WritesARunFolderAndOneJsonObject) {
 TEST(Train, EvalAndProgramsRepeatWhatTrainingSaid) {
   const TempFolder folder;
   auto trained = nlohmann::json::parse(train_tiny(folder, "run", 10).out);
-  const Result eval = run(folder, {"eval", "run", "--json"});
+  const Result eval = run(folder, {"eval", "run", "--json", "--generalisation"});
   ASSERT_EQ(eval.exit_code, 0) << eval.err;
   auto evaluated = nlohmann::json::parse(eval.out);
   trained.erase("seconds");
@@ -39,6 +68,33 @@ TEST(Train, EvalAndProgramsRepeatWhatTrainingSaid) {
   const auto programs = nlohmann::json::parse(run(folder, {"programs", "run", "--json"}).out);
   EXPECT_EQ(programs, nlohmann::json::parse(io::read_file(folder / "run/programs.json")));
   EXPECT_EQ(programs.size(), 8u);
+}
+
+TEST(Train, GeneralisationIsMeasuredAtTheEndAndOnRequest) {
+  const TempFolder folder;
+  write_text(folder / "tiny.toml", tiny_config(20));
+  const auto train = [&](const std::string& name, const std::string& setting) {
+    return run(folder, {"train", "--preset", "tiny.toml", "--out", name, "--json", "--set", "log.eval_every_steps=10",
+                        "--set", setting});
+  };
+  ASSERT_EQ(train("run", "train.seed=0").exit_code, 0);
+  for (const nlohmann::json& line : metrics_lines(folder / "run")) {
+    if (!line.contains("kind")) continue;
+    EXPECT_EQ(line["generalisation_tasks"].is_null(), line["kind"] == "evaluation") << line;
+    EXPECT_TRUE(line["train_loss"].is_number());
+  }
+  const auto eval = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"eval", "run", "--json"});
+    return nlohmann::json::parse(run(folder, more).out);
+  };
+  EXPECT_TRUE(eval({})["generalisation_loss"].is_null());
+  EXPECT_EQ(eval({"--generalisation", "5"})["generalisation_tasks"], 5);
+  expect_failure(folder, {"eval", "run", "--generalisation", "0"}, 2, {"--generalisation"});
+  expect_failure(folder, {"eval", "run", "--generalisation", "some"}, 2, {"--generalisation"});
+  const Result all = train("all", "tasks.count=21");
+  ASSERT_EQ(all.exit_code, 0) << all.err;
+  EXPECT_TRUE(nlohmann::json::parse(all.out)["generalisation_tasks"].is_null()) << "no formula is left";
+  expect_failure(folder, {"eval", "all", "--generalisation"}, 2, {"trained on all 21 formulas"});
 }
 
 TEST(Train, EvalOnUnseenTasks) {
