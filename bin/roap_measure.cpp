@@ -51,9 +51,9 @@ std::vector<io::GalleryItem> gallery(LoadedRun& run, const Evaluation& evaluatio
       values.push_back(symbols[j]);
     }
     const TaskResult& task = evaluation.tasks[item.task];
-    item.formula = task.formula.text;
+    item.formula = task.formula ? task.formula->text : "an MLP, no formula";
     item.y = y[item.task * count + i];
-    item.prediction = task.program.evaluate(values);
+    if (task.program) item.prediction = task.program->evaluate(values);
     items.push_back(std::move(item));
   }
   return items;

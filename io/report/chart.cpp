@@ -190,7 +190,7 @@ double jittered(std::size_t index, int level) {
 std::string short_number(double value) {
   if (!std::isfinite(value)) return "not finite";
   const double size = std::abs(value);
-  if (size == 0) return "0";
+  if (value == std::floor(value) && size < 1e6) return fmt::format("{:.0f}", value);
   if (size < 1e-5) return fmt::format("{:.1e}", value);
   if (size < 0.01) return fmt::format("{:.5f}", value);
   if (size < 1) return fmt::format("{:.3f}", value);

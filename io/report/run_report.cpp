@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "io/base64.h"
 
@@ -28,7 +29,7 @@ constexpr Metric kMetrics[] = {
     {"symbolic_loss_train_class_means", "symbolic loss of class means, training images"},
     {"symbolic_loss_test_class_means", "symbolic loss of class means, test images"},
     {"symbols", "symbols are"},
-    {"gauge", "gauge"},
+    {"gauge", "best linear map to the true symbols"},
     {"train_loss", "loss of the programs on training pairs"},
     {"train_loss_normalised", "the same, normalised"},
     {"test_loss", "test loss"},
@@ -42,8 +43,8 @@ constexpr Metric kMetrics[] = {
     {"generalisation_tasks", "new tasks of the generalisation loss"},
     {"program_length", "program length (operators)"},
     {"formula_length", "the same, simplified"},
-    {"run_success", "run success (symbolic loss at most 0.05)"},
-    {"run_success_strict", "strict run success (90 % of the levels right)"},
+    {"run_success", "run success (symbolic loss on test images at most 0.05)"},
+    {"run_success_strict", "strict run success (90 % of the training images right)"},
     {"steps", "steps"},
     {"skipped_steps", "skipped steps"},
     {"seconds", "seconds"},
@@ -56,6 +57,10 @@ std::string value_text(const nlohmann::json& line, const char* key) {
   if (found->is_boolean()) return found->get<bool>() ? "yes" : "no";
   if (found->is_number_integer()) return std::to_string(found->get<std::int64_t>());
   if (found->is_number()) return short_number(found->get<double>());
+  if (found->is_object() && number_of(*found, "a") && number_of(*found, "b")) {
+    const double b = *number_of(*found, "b");
+    return fmt::format("s -> {:.2f} s {} {:.2f}", *number_of(*found, "a"), b < 0 ? "-" : "+", std::abs(b));
+  }
   return found->dump();
 }
 
@@ -81,7 +86,7 @@ Html task_row(const nlohmann::json& row, std::size_t index) {
     return element("td", {{"data-label", label}, {"class", style}}, text(words));
   };
   Html cells = cell("task", row.contains("task") ? row["task"].dump() : std::to_string(index), "");
-  cells += cell("learned", row["formula"].get<std::string>(), "formula");
+  cells += cell("learned", row["formula"].is_string() ? row["formula"].get<std::string>() : "none", "formula");
   cells += cell("hidden", row["gold"].get<std::string>(), "formula");
   cells += cell("verdict", row["verdict"].get<std::string>(), kind == "unsolved" ? "bad" : "good");
   cells += cell("operators", value_text(row, "operators"), "");
@@ -112,7 +117,8 @@ Html gallery_figure(const GalleryItem& item) {
                                  element("div", fmt::format("s{} = {}", j + 1, short_number(part.symbol))) +
                                  element("div", fmt::format("true {:.1f}", part.level / 10.0)));
   }
-  const std::string outcome = fmt::format("y = {}, predicted {}", short_number(item.y), short_number(item.prediction));
+  const std::string prediction = item.prediction ? short_number(*item.prediction) : "nothing";
+  const std::string outcome = fmt::format("y = {}, predicted {}", short_number(item.y), prediction);
   return element("figure", element("div", {{"class", "images"}}, images) +
                                element("figcaption", element("div", fmt::format("task {}", item.task)) +
                                                          element("div", {{"class", "formula"}}, text(item.formula)) +

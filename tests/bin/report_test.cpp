@@ -1,5 +1,3 @@
-#include <cstdlib>
-
 #include "tests/bin/run_roap.h"
 
 namespace roap::bin {
@@ -8,16 +6,6 @@ namespace fs = std::filesystem;
 
 constexpr int kUsage = 2;
 constexpr int kCheckpoint = 4;
-constexpr int kSkipped = 77;
-
-/// Opens a page in a browser: see tests/report/check_page.py.
-void expect_good_page(const fs::path& page) {
-  const std::string command = "python3 " ROAP_SOURCE_DIR "/tests/report/check_page.py '" + page.string() + "' > '" +
-                              page.string() + ".log' 2>&1";
-  const int status = std::system(command.c_str());
-  if (WEXITSTATUS(status) == kSkipped) GTEST_SKIP() << io::read_file(page.string() + ".log");
-  EXPECT_EQ(status, 0) << io::read_file(page.string() + ".log");
-}
 
 TEST(Report, OfOneRunIsASelfContainedPage) {
   const TempFolder folder;
