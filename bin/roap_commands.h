@@ -18,6 +18,7 @@ void add_use_commands(CLI::App& app, int& exit_code);     // eval, programs, pre
 void add_search_commands(CLI::App& app, int& exit_code);  // search, solve
 void add_trace_command(CLI::App& app, int& exit_code);    // trace
 void add_profile_command(CLI::App& app, int& exit_code);  // profile
+void add_report_command(CLI::App& app, int& exit_code);   // report
 void add_info_commands(CLI::App& app, int& exit_code);    // tasks, graph, config, doctor
 
 /// The options that make a config: a preset or file, then --set and the short forms, in this order.

@@ -16,18 +16,11 @@ namespace {
 
 constexpr int kMaxRollbacks = 10;  // then the run has diverged for good
 
-volatile std::sig_atomic_t interrupted_by = 0;
+volatile std::sig_atomic_t signal_received = 0;
 
-/// The first signal asks for a stop after the current step; a second one ends the process at once.
 void on_signal(int signal) {
-  interrupted_by = signal;
+  signal_received = signal;
   std::signal(signal, SIG_DFL);
-}
-
-void catch_signals() {
-  interrupted_by = 0;
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
 }
 
 /// Is something to be done every `every` steps (0: never) due after `step` steps?
@@ -58,6 +51,13 @@ EvaluationOptions final_evaluation() {
 
 }  // namespace
 
+void catch_signals() {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+}
+
+int interrupted_by() { return signal_received; }
+
 TrainingRun::TrainingRun(io::RunFolder folder, io::Config config, io::Experiment experiment, DeviceKind device)
     : folder_(std::move(folder)),
       config_(std::move(config)),
@@ -77,17 +77,23 @@ void TrainingRun::resume(const io::Checkpoint& checkpoint) {
   io::truncate_metrics(folder_.metrics_path(), checkpoint.info.step);
 }
 
+void TrainingRun::branch(const io::Checkpoint& checkpoint) {
+  resume(checkpoint);
+  saved_step_.reset();  // the new folder does not have it yet
+}
+
 io::TrainingTime TrainingRun::time() const {
   return {before_.wall + monotonic_seconds() - started_.wall,
           before_.processor + processor_seconds() - started_.processor};
 }
 
 int TrainingRun::run(const TrainingOptions& options) {
-  catch_signals();
+  options_ = options;
+  if (interrupted_by() == 0) catch_signals();
   started_ = {monotonic_seconds(), processor_seconds()};
   progress_ = std::make_unique<Progress>(trainer_.state().step, trainer_.total_steps(), config_.train.pairs_per_step);
   folder_.write_status({io::RunState::running, static_cast<std::int64_t>(trainer_.state().step)});
-  if (trainer_.state().step == 0) save();  // what a rollback or an early resume starts from
+  save();  // what a rollback or an early resume starts from, unless it is there already
   bool completed = false;
   try {
     completed = train();
@@ -102,15 +108,15 @@ int TrainingRun::run(const TrainingOptions& options) {
     folder_.write_status({io::RunState::interrupted, static_cast<std::int64_t>(trainer_.state().step)});
     fmt::print(stderr, "interrupted at step {}; saved. Go on with: roap resume {}\n", trainer_.state().step,
                folder_.path().string());
-    return 128 + interrupted_by;
+    return 128 + interrupted_by();
   }
-  finish(options);
+  finish();
   return 0;
 }
 
 bool TrainingRun::train() {
   const std::size_t lag = model_.store().device() == DeviceKind::cuda ? Trainer::kMostInFlight - 1 : 0;
-  while (trainer_.state().step < trainer_.total_steps() && interrupted_by == 0) {
+  while (trainer_.state().step < trainer_.total_steps() && interrupted_by() == 0) {
     if (trainer_.at_run_end()) end_run();
     trainer_.submit();
     // What looks at weights needs all steps done; between such moments a device may stay one step ahead of its reports.
@@ -120,7 +126,7 @@ bool TrainingRun::train() {
     while (trainer_.in_flight() > (stop ? 0 : lag)) after_step(trainer_.collect());
   }
   while (trainer_.in_flight() > 0) after_step(trainer_.collect());
-  if (trainer_.at_run_end() && interrupted_by == 0) end_run();
+  if (trainer_.at_run_end() && interrupted_by() == 0) end_run();
   return !trainer_.at_run_end() && trainer_.state().step == trainer_.total_steps();
 }
 
@@ -199,7 +205,7 @@ void TrainingRun::evaluate_and_log(bool final) {
   evaluation_ = std::make_unique<Evaluation>(evaluate(model_, experiment_.benchmark, experiment_.pool, options));
   for (std::size_t t = 0; t < evaluation_->tasks.size(); ++t) {
     const TaskResult& task = evaluation_->tasks[t];
-    if (task.solved && !solved_[t]) {
+    if (task.solved && !solved_[t] && !options_.quiet) {
       progress_->note(fmt::format("  solved task {:>3}: y = {}", t, task.formula ? task.formula->text : "MLP"));
     }
     solved_[t] = task.solved;
@@ -220,16 +226,17 @@ void TrainingRun::save() {
   saved_step_ = trainer_.state().step;
 }
 
-void TrainingRun::finish(const TrainingOptions& options) {
+void TrainingRun::finish() {
   const io::TrainingTime trained = time();
   evaluate_and_log(true);
   folder_.write_programs(programs_json(*evaluation_));
   folder_.write_status({io::RunState::finished, static_cast<std::int64_t>(trainer_.state().step)});
-  if (options.json) {
+  if (options_.quiet) return;
+  if (options_.json) {
     fmt::print("{}\n", result_json(*evaluation_, trainer_.state(), trained, folder_.path().string()).dump());
     return;
   }
-  fmt::print("{}\n{}\nRun: {} ({} steps in {:.0f} s, {} skipped)\n", formulas_text(*evaluation_, options.formulas),
+  fmt::print("{}\n{}\nRun: {} ({} steps in {:.0f} s, {} skipped)\n", formulas_text(*evaluation_, options_.formulas),
              summary_text(*evaluation_), folder_.path().string(), trainer_.state().step, trained.wall,
              trainer_.state().skipped_steps);
 }

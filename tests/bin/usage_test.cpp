@@ -23,7 +23,7 @@ TEST(Usage, WrongOptionsNameTheCommandsHelp) {
 TEST(Usage, EveryCommandHasHelpWithAnExample) {
   const TempFolder folder;
   for (const char* command : {"train", "resume", "eval", "programs", "predict", "tasks", "search", "solve", "trace",
-                              "config", "graph", "doctor"}) {
+                              "config", "graph", "report", "doctor"}) {
     const Result result = run(folder, {command, "--help"});
     EXPECT_EQ(result.exit_code, 0) << command;
     expect_contains(result.out, std::string("Example: roap ") + command);
