@@ -38,11 +38,15 @@ class Profile {
     executor.start_timing();
     for (int i = 0; i < steps; ++i) trainer.step();
     executor.stop_timing();
+    executor.start_counting();
+    trainer.step();
+    const std::vector<Work> work = executor.node_work();
+    executor.stop_counting();
     ceilings_ = executor.backend().ceilings();
     const Graph& graph = trainer.graph();
     for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
       const Node& node = graph.nodes()[n];
-      Row row{node.name, std::string(node.op->type()), executor.node_seconds()[n] / steps, 0, work_of(graph, node)};
+      Row row{node.name, std::string(node.op->type()), executor.node_seconds()[n] / steps, 0, work[n]};
       row.floor = floor_seconds(row.work, uses_bf16(graph, node), ceilings_);
       rows_.push_back(row);
     }
@@ -73,13 +77,6 @@ class Profile {
     }
     while (trainer.in_flight() > 0) trainer.collect();
     return (monotonic_seconds() - started) / steps;
-  }
-  static Work work_of(const Graph& graph, const Node& node) {
-    Specs inputs;
-    Specs outputs;
-    for (const TensorId id : node.inputs) inputs.push_back(graph.spec(id));
-    for (const TensorId id : node.outputs) outputs.push_back(graph.spec(id));
-    return node.op->work(inputs, outputs);
   }
   static bool uses_bf16(const Graph& graph, const Node& node) {
     const auto is_bf16 = [&](TensorId id) { return graph.spec(id).dtype == DType::bf16; };

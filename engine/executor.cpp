@@ -92,6 +92,7 @@ void* Executor::pointer(TensorId tensor) const {
 
 void Executor::run() {
   if (timeline_) return run_timed(0, contexts_.size());
+  if (!node_work_.empty()) return issue(0, contexts_.size());
   if (recording_) return recording_->replay();
   if (warm_) {
     recording_ = backend_.record([this] { issue(0, contexts_.size()); });
@@ -108,7 +109,15 @@ void Executor::issue(std::size_t first, std::size_t last) {
     backend_.begin_range(graph_.nodes()[n].name.c_str());
     functions_[n](*graph_.nodes()[n].op, contexts_[n]);
     backend_.end_range();
+    if (!node_work_.empty()) count_work(n);
   }
+}
+
+void Executor::count_work(std::size_t node) {
+  const Op& op = *graph_.nodes()[node].op;
+  const RunContext& context = contexts_[node];
+  node_work_[node] =
+      device_ == DeviceKind::cpu ? op.work_on_cpu(context) : op.work(context.input_specs(), context.output_specs());
 }
 
 void Executor::run_timed(std::size_t first, std::size_t last) {

@@ -48,10 +48,16 @@ class Executor {
 
   [[nodiscard]] const MemoryPlan& plan() const { return plan_; }
   [[nodiscard]] Backend& backend() const { return backend_; }
+  /// What a node works on; valid until the executor ends.
+  [[nodiscard]] const RunContext& context(std::size_t node) const { return contexts_[node]; }
   /// Seconds spent in each node since `start_timing`. Timed runs are not replayed from a recording.
   void start_timing();
   void stop_timing();
   [[nodiscard]] const std::vector<double>& node_seconds() const { return node_seconds_; }
+  /// While counting, every run of a node also counts its work, on the CPU by the values it worked on.
+  void start_counting() { node_work_.assign(contexts_.size(), {}); }
+  void stop_counting() { node_work_.clear(); }
+  [[nodiscard]] const std::vector<Work>& node_work() const { return node_work_; }
   /// For tests: the arena, filled before a run to find reads of memory that no node wrote, and looked at afterwards.
   void fill_arena(std::byte value) { backend_.fill(arena_.data(), value, arena_.size()); }
   [[nodiscard]] std::vector<std::byte> read_arena() const;
@@ -62,6 +68,7 @@ class Executor {
   void allocate();
   void run_timed(std::size_t first, std::size_t last);
   void issue(std::size_t first, std::size_t last);
+  void count_work(std::size_t node);
   template <class T>
   void write_raw(TensorId tensor, DType dtype, std::span<const T> values);
   template <class T>
@@ -83,6 +90,7 @@ class Executor {
   bool warm_ = false;  ///< all nodes ran once, so that kernels are loaded and may be recorded
   std::unique_ptr<Timeline> timeline_;
   std::vector<double> node_seconds_;
+  std::vector<Work> node_work_;  ///< empty unless counting
 };
 
 }  // namespace roap

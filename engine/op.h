@@ -92,8 +92,10 @@ class RunContext {
 
 /// Counted work of one run, for benchmarks and profiles.
 struct Work {
-  double flop = 0;   ///< useful floating-point operations (a multiply-add counts two)
-  double bytes = 0;  ///< bytes that must be read and written at least once
+  double flop = 0;        ///< useful floating-point operations (a multiply-add counts two)
+  double bytes = 0;       ///< bytes that must be read and written at least once
+  double dense_flop = 0;  ///< of an implementation without our exact savings; 0: as many as flop
+  [[nodiscard]] double dense() const { return dense_flop > 0 ? dense_flop : flop; }
 };
 
 /// One operator of the graph with the user's parameters. Immutable; shared by nodes.
@@ -118,6 +120,10 @@ class Op {
   }
   virtual void run_cpu(const RunContext& context) const = 0;
   [[nodiscard]] virtual Work work(const Specs& inputs, const Specs& outputs) const { return {}; }
+  /// The same where it depends on values, too: those of a node that has just run on the CPU.
+  [[nodiscard]] virtual Work work_on_cpu(const RunContext& context) const {
+    return work(context.input_specs(), context.output_specs());
+  }
 };
 
 /// How nodes of one Op::type() run on CUDA. Each operator's folder registers its own (OP_cuda_op.cpp), so that a

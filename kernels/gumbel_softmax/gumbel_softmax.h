@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -31,14 +32,17 @@ ROAP_HOST_DEVICE inline RandomKey random_key_of(const std::uint32_t* words) {
 
 namespace cpu {
 
+/// Scratch memory in bytes of either direction, to be passed 64-byte aligned as `workspace`.
+std::size_t gumbel_softmax_workspace(const GumbelSoftmaxDims& d);
+
 /// logits [T, P], sharpness [1], key [4] -> z [T, P].
 void gumbel_softmax_forward(const GumbelSoftmaxDims& d, const GumbelSoftmaxParams& params, const float* logits,
-                            const float* sharpness, const std::uint32_t* key, float* z);
+                            const float* sharpness, const std::uint32_t* key, float* z, std::byte* workspace);
 /// dz [T, P], logits [T, P], sharpness [1], key [4], z [T, P] -> dlogits [T, P]. Straight-through reads logits and key
 /// (z may be null), the relaxed sample reads z (logits and key may be null).
 void gumbel_softmax_backward(const GumbelSoftmaxDims& d, const GumbelSoftmaxParams& params, const float* dz,
                              const float* logits, const float* sharpness, const std::uint32_t* key, const float* z,
-                             float* dlogits);
+                             float* dlogits, std::byte* workspace);
 
 }  // namespace cpu
 

@@ -47,18 +47,18 @@ OperatorTests gumbel_softmax_tests() {
   // Rows that are no multiple of four start inside a random draw.
   tests.references = {{"gumbel_softmax", ROAP_REFERENCE(run_forward)},
                       {"gumbel_softmax_backward", ROAP_REFERENCE(run_backward)}};
-  tests.cases = {gumbel_case("groups1", {1}, 1, 1, true, false),
-                 gumbel_case("groups1_2_18", {1, 2, 18}, 3, 3, true, false),
-                 gumbel_case("groups15_2", {15, 2}, 5, 1, true, false),
-                 gumbel_case("lines3", lines(3, 3), 5, 1, true, false),
-                 gumbel_case("lines3", lines(3, 3), 5, 3, true, true),
-                 gumbel_case("lines2", lines(3, 2), 7, 1, true, true),
-                 gumbel_case("lines5", lines(4, 5), 3, 3, false, false),
-                 gumbel_case("lines5", lines(4, 5), 3, 1, false, true),
-                 gumbel_case("tree3", tree(3, 3), 9, 3, true, false),
-                 gumbel_case("tree2", tree(1, 2), 1, 1, true, true),
-                 gumbel_case("lines30", lines(3, 30), 500, 1, true, false, true),
-                 gumbel_case("lines30", lines(3, 30), 500, 3, true, true, true)};
+  tests.cases = {
+      gumbel_case("groups1", {1}, 1, 1, true, false), gumbel_case("groups1_2_18", {1, 2, 18}, 3, 3, true, false),
+      gumbel_case("groups15_2", {15, 2}, 5, 1, true, false), gumbel_case("lines3", lines(3, 3), 5, 1, true, false),
+      gumbel_case("lines3", lines(3, 3), 5, 3, true, true), gumbel_case("lines2", lines(3, 2), 7, 1, true, true),
+      gumbel_case("lines5", lines(4, 5), 3, 3, false, false), gumbel_case("lines5", lines(4, 5), 3, 1, false, true),
+      // Tiles of 16 rows: one row more, one less, several; groups wider than a vector.
+      gumbel_case("groups3_17_33", {3, 17, 33}, 17, 1, true, false),
+      gumbel_case("groups3_17_33", {3, 17, 33}, 31, 3, true, true), gumbel_case("groups65", {65}, 15, 1, false, false),
+      gumbel_case("lines3", lines(3, 3), 50, 1, true, false), gumbel_case("tree3", tree(3, 3), 9, 3, true, false),
+      gumbel_case("tree2", tree(1, 2), 1, 1, true, true),
+      gumbel_case("lines30", lines(3, 30), 500, 1, true, false, true),
+      gumbel_case("lines30", lines(3, 30), 500, 3, true, true, true)};
   return tests;
 }
 

@@ -2,36 +2,28 @@
 #include "kernels/gumbel_softmax/gumbel_softmax.h"
 #include "kernels/gumbel_softmax/gumbel_softmax_isa.h"
 
-// Computes: ragged Gumbel-softmax and its gradient. Mapping: a piece owns kTaskGrain rows. Memory: the output row is
-// the only scratch. Numerics: f32; logarithm and exponential of our own within 2 ulp; sums of a group in order.
+// Computes: ragged Gumbel-softmax and its gradient. Mapping: a piece owns a range of tiles of kSoftmaxRows rows.
+// Memory: the output rows hold the noisy logits; a tile's softmax goes through a piece's scratch memory. Numerics: f32;
+// logarithm and exponential of our own within 2 ulp; sums of a group in order.
 
 namespace roap::cpu {
 
 namespace {
 
-constexpr std::int64_t kTaskGrain = 8;
+constexpr std::int64_t kPieces = 32;
 
-/// Replaces every group by the one-hot vector of its first largest value.
-void one_hot_groups(const GumbelSoftmaxParams& params, float* values) {
-  for (const int size : params.group_sizes) {
-    const float* winner = std::max_element(values, values + size);
-    const std::int64_t index = winner - values;
-    std::fill_n(values, size, 0.0f);
-    values[index] = 1.0f;
-    values += size;
-  }
-}
-
-void noisy_logits(const GumbelSoftmaxDims& d, const GumbelSoftmaxParams& params, std::int64_t task, const float* logits,
-                  float sharpness, const std::uint32_t* key, float* noisy) {
-  const std::int64_t first = task * d.logits;
-  noisy_logits_row(
-      {logits + first, d.logits, sharpness, params.noise, random_key_of(key), static_cast<std::uint64_t>(first)},
-      noisy);
-}
-
-void softmax(const GumbelSoftmaxParams& params, float* values) {
-  softmax_groups(params.group_sizes.data(), static_cast<std::int64_t>(params.group_sizes.size()), values);
+/// Calls run(first task, tasks, scratch memory) for every tile.
+template <class Run>
+void for_each_tile(const GumbelSoftmaxDims& d, std::byte* workspace, Run&& run) {
+  const std::int64_t tiles = pieces_of(d.tasks, kSoftmaxRows);
+  const std::int64_t grain = pieces_of(tiles, kPieces);
+  parallel_ranges(tiles, grain, [&](std::int64_t begin, std::int64_t end) {
+    float* scratch = reinterpret_cast<float*>(workspace) + begin / grain * softmax_scratch(d.logits);
+    for (std::int64_t tile = begin; tile < end; ++tile) {
+      const std::int64_t task = tile * kSoftmaxRows;
+      run(task, std::min<std::int64_t>(kSoftmaxRows, d.tasks - task), scratch);
+    }
+  });
 }
 
 /// p and dlogits may be the same memory.
@@ -46,37 +38,55 @@ void backward_row(const GumbelSoftmaxParams& params, const float* dz, const floa
   }
 }
 
+/// One tile's noisy logits, and their softmax or one-hot vectors.
+struct Sampler {
+  const GumbelSoftmaxDims& d;
+  const GumbelSoftmaxParams& params;
+  const float* logits;
+  float sharpness;
+  const std::uint32_t* key;
+
+  void noisy(std::int64_t task, std::int64_t tasks, float* values) const {
+    const std::int64_t first = task * d.logits;
+    const RandomKey random = params.noise ? random_key_of(key) : RandomKey{};
+    noisy_logits({logits + first, tasks * d.logits, sharpness, params.noise, random, static_cast<std::uint64_t>(first)},
+                 values);
+  }
+  void choose(std::int64_t tasks, float* values, float* scratch, bool one_hot) const {
+    const auto groups = static_cast<std::int64_t>(params.group_sizes.size());
+    softmax_groups({params.group_sizes.data(), groups, tasks, d.logits, values, scratch, one_hot});
+  }
+};
+
 }  // namespace
 
+std::size_t gumbel_softmax_workspace(const GumbelSoftmaxDims& d) {
+  const std::int64_t pieces = std::min(kPieces, pieces_of(d.tasks, kSoftmaxRows));
+  return static_cast<std::size_t>(pieces * softmax_scratch(d.logits)) * sizeof(float);
+}
+
 void gumbel_softmax_forward(const GumbelSoftmaxDims& d, const GumbelSoftmaxParams& params, const float* logits,
-                            const float* sharpness, const std::uint32_t* key, float* z) {
-  parallel_ranges(d.tasks, kTaskGrain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t t = begin; t < end; ++t) {
-      float* row = z + t * d.logits;
-      noisy_logits(d, params, t, logits, sharpness[0], key, row);
-      if (params.straight_through) {
-        one_hot_groups(params, row);
-      } else {
-        softmax(params, row);
-      }
-    }
+                            const float* sharpness, const std::uint32_t* key, float* z, std::byte* workspace) {
+  const Sampler sampler{d, params, logits, sharpness[0], key};
+  for_each_tile(d, workspace, [&](std::int64_t task, std::int64_t tasks, float* scratch) {
+    float* rows = z + task * d.logits;
+    sampler.noisy(task, tasks, rows);
+    sampler.choose(tasks, rows, scratch, params.straight_through);
   });
 }
 
 void gumbel_softmax_backward(const GumbelSoftmaxDims& d, const GumbelSoftmaxParams& params, const float* dz,
                              const float* logits, const float* sharpness, const std::uint32_t* key, const float* z,
-                             float* dlogits) {
-  parallel_ranges(d.tasks, kTaskGrain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t t = begin; t < end; ++t) {
-      float* row = dlogits + t * d.logits;
-      const float* p = row;
-      if (params.straight_through) {
-        noisy_logits(d, params, t, logits, sharpness[0], key, row);
-        softmax(params, row);
-      } else {
-        p = z + t * d.logits;
-      }
-      backward_row(params, dz + t * d.logits, p, sharpness[0], row);
+                             float* dlogits, std::byte* workspace) {
+  const Sampler sampler{d, params, logits, sharpness[0], key};
+  for_each_tile(d, workspace, [&](std::int64_t task, std::int64_t tasks, float* scratch) {
+    if (params.straight_through) {
+      sampler.noisy(task, tasks, dlogits + task * d.logits);
+      sampler.choose(tasks, dlogits + task * d.logits, scratch, false);
+    }
+    const float* p = params.straight_through ? dlogits : z;
+    for (std::int64_t t = task; t < task + tasks; ++t) {
+      backward_row(params, dz + t * d.logits, p + t * d.logits, sharpness[0], dlogits + t * d.logits);
     }
   });
 }

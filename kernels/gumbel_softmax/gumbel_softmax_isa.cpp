@@ -2,6 +2,7 @@
 
 #include "kernels/common/simd_math.h"
 #include "kernels/common/simd_partial.h"
+#include "kernels/common/simd_philox.h"
 
 namespace roap::ROAP_ISA {
 
@@ -10,54 +11,107 @@ using simd::kLanes;
 
 namespace {
 
-constexpr int kDraws =
-    16;  // of four words each; a loop of fixed length without branches, which the compiler vectorises
+constexpr int kBlock = kUniformVectors * kLanes;  // elements of one call of the generator
 
-/// Words 4 index .. 4 (index + kDraws) - 1 of the key's sequence, as uniform numbers.
-void uniform_block(const RandomKey& key, std::uint64_t index, float* u) {
-  for (int k = 0; k < kDraws; ++k) {
-    const Philox4 words = philox(key, index + static_cast<std::uint64_t>(k));
-    for (int word = 0; word < 4; ++word) u[4 * k + word] = open_uniform(words.x[word]);
+/// Gumbel noise of elements 4 draw .. 4 draw + kBlock - 1.
+void gumbel_block(const RandomKey& key, std::uint64_t draw, Vec* g) {
+  uniform_draws(key, draw, g);
+  for (int v = 0; v < kUniformVectors; ++v) g[v] = -log_of_positive(-log_of_positive(g[v]));
+}
+
+/// The block of noise that begins at element `at` of the range, at < 0 or too near to its end for whole vectors.
+void add_partial_block(const NoisyRange& range, const Vec* g, std::int64_t at, float* noisy) {
+  float values[kBlock];
+  for (int v = 0; v < kUniformVectors; ++v) store(values + v * kLanes, g[v]);
+  const std::int64_t end = at + kBlock < range.count ? at + kBlock : range.count;
+  for (std::int64_t i = at > 0 ? at : 0; i < end; ++i) noisy[i] = (range.logits[i] + values[i - at]) * range.sharpness;
+}
+
+/// kLanes columns of the tile, as rows, to its scratch memory, or back. Columns behind the last are not touched.
+void load_columns(const SoftmaxTile& tile, std::int64_t row, std::int64_t column, Vec* v) {
+  const std::int64_t rest = tile.columns - column;
+  for (int i = 0; i < kLanes; ++i) {
+    const std::int64_t r = row + i < tile.rows ? row + i : tile.rows - 1;
+    v[i] = load_first(tile.values + r * tile.columns + column, rest);
+  }
+  transpose(v);
+}
+
+void store_columns(const SoftmaxTile& tile, std::int64_t row, std::int64_t column, Vec* v) {
+  const std::int64_t rest = tile.columns - column;
+  transpose(v);
+  for (int i = 0; i < kLanes && row + i < tile.rows; ++i) {
+    store_first(tile.values + (row + i) * tile.columns + column, rest, v[i]);
   }
 }
 
-void uniform_row(const RandomKey& key, std::uint64_t first, std::int64_t count, float* u) {
-  float block[4 * kDraws];
-  std::int64_t skip = static_cast<std::int64_t>(first % 4);
-  for (std::int64_t i = 0; i < count; skip = 0) {
-    uniform_block(key, (first + static_cast<std::uint64_t>(i)) / 4, block);
-    for (std::int64_t k = skip; k < 4 * kDraws && i < count; ++k, ++i) u[i] = block[k];
+/// The softmax of one group of kLanes rows, members at stride kSoftmaxRows.
+void softmax_group(float* group, int size) {
+  Vec largest = load(group);
+  for (int i = 1; i < size; ++i) largest = max(load(group + i * kSoftmaxRows), largest);
+  Vec total{};
+  for (int i = 0; i < size; ++i) {
+    const Vec e = exp_of_nonpositive(load(group + i * kSoftmaxRows) - largest);
+    total += e;
+    store(group + i * kSoftmaxRows, e);
   }
+  for (int i = 0; i < size; ++i) store(group + i * kSoftmaxRows, load(group + i * kSoftmaxRows) / total);
+}
+
+void one_hot_group(float* group, int size) {
+  Vec largest = load(group);
+  IntVec winner{};
+  for (int i = 1; i < size; ++i) {
+    const Vec candidate = load(group + i * kSoftmaxRows);
+    winner = candidate > largest ? i - IntVec{} : winner;
+    largest = candidate > largest ? candidate : largest;
+  }
+  for (int i = 0; i < size; ++i) store(group + i * kSoftmaxRows, winner == i - IntVec{} ? splat(1) : Vec{});
 }
 
 }  // namespace
 
-void noisy_logits_row(const NoisyRow& row, float* noisy) {
-  if (row.noise) uniform_row(row.key, row.first_element, row.count, noisy);
-  for (std::int64_t i = 0; i < row.count; i += kLanes) {
-    const std::int64_t rest = row.count - i;
-    Vec x = load_first(row.logits + i, rest);
-    if (row.noise) x -= log_of_positive(-log_of_positive(load_first(noisy + i, rest)));
-    store_first(noisy + i, rest, x * row.sharpness);
+// Numerics: the noise is a function of the element alone, so ranges may begin anywhere.
+void noisy_logits(const NoisyRange& range, float* noisy) {
+  if (!range.noise) {
+    for (std::int64_t i = 0; i < range.count; i += kLanes) {
+      const std::int64_t rest = range.count - i;
+      store_first(noisy + i, rest, load_first(range.logits + i, rest) * range.sharpness);
+    }
+    return;
+  }
+  std::uint64_t draw = range.first_element / 4;
+  for (std::int64_t at = -static_cast<std::int64_t>(range.first_element % 4); at < range.count; at += kBlock) {
+    Vec g[kUniformVectors];
+    gumbel_block(range.key, draw, g);
+    draw += kUniformDraws;
+    if (at < 0 || at + kBlock > range.count) {
+      add_partial_block(range, g, at, noisy);
+      continue;
+    }
+    for (int v = 0; v < kUniformVectors; ++v) {
+      store(noisy + at + v * kLanes, (load(range.logits + at + v * kLanes) + g[v]) * range.sharpness);
+    }
   }
 }
 
-void softmax_groups(const int* group_sizes, std::int64_t groups, float* values) {
-  float* group = values;
-  for (std::int64_t g = 0; g < groups; group += group_sizes[g], ++g) {
-    float largest = group[0];
-    for (int i = 1; i < group_sizes[g]; ++i) largest = group[i] > largest ? group[i] : largest;
-    for (int i = 0; i < group_sizes[g]; ++i) group[i] -= largest;
-  }
-  const std::int64_t count = group - values;
-  for (std::int64_t i = 0; i < count; i += kLanes) {
-    store_first(values + i, count - i, exp_of_nonpositive(load_first(values + i, count - i)));
-  }
-  group = values;
-  for (std::int64_t g = 0; g < groups; group += group_sizes[g], ++g) {
-    float total = 0;
-    for (int i = 0; i < group_sizes[g]; ++i) total += group[i];
-    for (int i = 0; i < group_sizes[g]; ++i) group[i] /= total;
+// Memory: the tile is read and written once, its scratch memory stays in the L2 cache. Numerics: a lane adds the
+// members of a group in order, so that a row's result does not depend on its tile.
+void softmax_groups(const SoftmaxTile& tile) {
+  for (std::int64_t row = 0; row < tile.rows; row += kLanes) {
+    Vec v[kLanes];
+    for (std::int64_t c = 0; c < tile.columns; c += kLanes) {
+      load_columns(tile, row, c, v);
+      for (int i = 0; i < kLanes; ++i) store(tile.scratch + (c + i) * kSoftmaxRows + row, v[i]);
+    }
+    float* group = tile.scratch + row;
+    for (std::int64_t g = 0; g < tile.groups; group += tile.group_sizes[g] * kSoftmaxRows, ++g) {
+      tile.one_hot ? one_hot_group(group, tile.group_sizes[g]) : softmax_group(group, tile.group_sizes[g]);
+    }
+    for (std::int64_t c = 0; c < tile.columns; c += kLanes) {
+      for (int i = 0; i < kLanes; ++i) v[i] = load(tile.scratch + (c + i) * kSoftmaxRows + row);
+      store_columns(tile, row, c, v);
+    }
   }
 }
 

@@ -41,9 +41,13 @@ void GumbelSoftmaxOp::gradient(GradientContext& g) const {
          {0});
 }
 
+std::unique_ptr<OpState> GumbelSoftmaxOp::prepare(const Specs& inputs, const Specs& /*outputs*/) const {
+  return std::make_unique<WorkspaceState>(cpu::gumbel_softmax_workspace(gumbel_softmax_dims(inputs[0].shape)));
+}
+
 void GumbelSoftmaxOp::run_cpu(const RunContext& c) const {
   cpu::gumbel_softmax_forward(gumbel_softmax_dims(c.in_shape(0)), params_, c.in<float>(0), c.in<float>(1),
-                              c.in<std::uint32_t>(2), c.out<float>(0));
+                              c.in<std::uint32_t>(2), c.out<float>(0), c.workspace());
 }
 
 Work GumbelSoftmaxOp::work(const Specs& inputs, const Specs& /*outputs*/) const {
@@ -64,9 +68,13 @@ Specs GumbelSoftmaxBackwardOp::infer(const Specs& inputs) const {
   return {inputs[0]};
 }
 
+std::unique_ptr<OpState> GumbelSoftmaxBackwardOp::prepare(const Specs& inputs, const Specs& /*outputs*/) const {
+  return std::make_unique<WorkspaceState>(cpu::gumbel_softmax_workspace(gumbel_softmax_dims(inputs[0].shape)));
+}
+
 void GumbelSoftmaxBackwardOp::run_cpu(const RunContext& c) const {
   cpu::gumbel_softmax_backward(gumbel_softmax_dims(c.in_shape(0)), params_, c.in<float>(0), c.in<float>(1),
-                               c.in<float>(2), c.in<std::uint32_t>(3), c.in<float>(4), c.out<float>(0));
+                               c.in<float>(2), c.in<std::uint32_t>(3), c.in<float>(4), c.out<float>(0), c.workspace());
 }
 
 Work GumbelSoftmaxBackwardOp::work(const Specs& inputs, const Specs& /*outputs*/) const {

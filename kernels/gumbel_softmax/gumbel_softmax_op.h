@@ -15,6 +15,7 @@ class GumbelSoftmaxOp : public Op {
   [[nodiscard]] std::string_view type() const override { return "gumbel_softmax"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   void gradient(GradientContext& context) const override;
+  [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
 
@@ -30,6 +31,7 @@ class GumbelSoftmaxBackwardOp : public Op {
   [[nodiscard]] const GumbelSoftmaxParams& params() const { return params_; }
   [[nodiscard]] std::string_view type() const override { return "gumbel_softmax_backward"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
+  [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
 

@@ -67,6 +67,10 @@ namespace cpu {
 std::size_t point_mlp_forward_workspace(const PointMlpDims& d);
 std::size_t point_mlp_backward_workspace(const PointMlpDims& d);
 
+/// Rows that the last run with this workspace computed, of all groups together: distinct inputs, or distinct winners.
+std::int64_t point_mlp_forward_rows(const PointMlpDims& d, std::byte* workspace);
+std::int64_t point_mlp_backward_rows(const PointMlpDims& d, std::byte* workspace);
+
 /// -> h [tasks, groups * features], index [tasks, groups * features]. Rows with bitwise equal inputs are computed once.
 void point_mlp_forward(const PointMlpDims& d, const PointMlpInputs<float>& in, float* h, std::int32_t* index,
                        std::byte* workspace);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <numeric>
 
 #include "kernels/common/parallel.h"
 #include "kernels/point_mlp/point_mlp_isa.h"
@@ -176,6 +177,12 @@ std::size_t point_mlp_backward_workspace(const PointMlpDims& d) {
   WorkspaceCutter workspace(nullptr);
   lay_out(d, workspace);
   return workspace.bytes();
+}
+
+std::int64_t point_mlp_backward_rows(const PointMlpDims& d, std::byte* workspace) {
+  WorkspaceCutter cutter(workspace);
+  const PointMlpWinners winners = lay_out(d, cutter).winners;
+  return std::accumulate(winners.count, winners.count + d.groups, std::int64_t{0});
 }
 
 void point_mlp_backward(const PointMlpDims& d, const PointMlpInputs<float>& in, const float* dh,

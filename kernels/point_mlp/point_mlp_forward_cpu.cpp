@@ -79,6 +79,11 @@ std::size_t point_mlp_forward_workspace(const PointMlpDims& d) {
   return workspace.bytes();
 }
 
+std::int64_t point_mlp_forward_rows(const PointMlpDims& d, std::byte* workspace) {
+  WorkspaceCutter cutter(workspace);
+  return d.groups * lay_out(d, cutter).rows.count();
+}
+
 void point_mlp_forward(const PointMlpDims& d, const PointMlpInputs<float>& in, float* h, std::int32_t* index,
                        std::byte* workspace) {
   WorkspaceCutter cutter(workspace);

@@ -100,6 +100,15 @@ Work PointMlpOp::work(const Specs& in, const Specs& out) const {
   return {2 * rows * static_cast<double>((d.in + d.hidden + d.features) * d.hidden), 4 * elements};
 }
 
+Work PointMlpOp::work_on_cpu(const RunContext& c) const {
+  const PointMlpDims d = dims(c.input_specs());
+  Work work = this->work(c.input_specs(), c.output_specs());
+  work.dense_flop = work.flop;
+  work.flop *=
+      static_cast<double>(cpu::point_mlp_forward_rows(d, c.workspace())) / static_cast<double>(d.cells() * d.groups);
+  return work;
+}
+
 PointMlpDims PointMlpBackwardOp::dims(const Specs& inputs) const {
   return forward_.dims({inputs.begin() + 2, inputs.end()});
 }
@@ -125,12 +134,25 @@ void PointMlpBackwardOp::run_cpu(const RunContext& c) const {
 
 Work PointMlpBackwardOp::work(const Specs& in, const Specs& out) const {
   const PointMlpDims d = dims(in);
-  const auto winners = static_cast<double>(d.tasks * d.groups * std::min(d.pairs, d.features));
+  return work_of_rows(in, out, static_cast<double>(d.tasks * d.groups * std::min(d.pairs, d.features)));
+}
+
+Work PointMlpBackwardOp::work_on_cpu(const RunContext& c) const {
+  const PointMlpDims d = dims(c.input_specs());
+  return work_of_rows(c.input_specs(), c.output_specs(),
+                      static_cast<double>(cpu::point_mlp_backward_rows(d, c.workspace())));
+}
+
+Work PointMlpBackwardOp::work_of_rows(const Specs& in, const Specs& out, double rows) const {
+  const PointMlpDims d = dims(in);
   double elements = static_cast<double>(2 * in[0].shape.count());
   for (const TensorSpec& spec : out) elements += spec.present() ? 2 * static_cast<double>(spec.shape.count()) : 0;
   const auto hidden = static_cast<double>(d.hidden), dense = static_cast<double>(3 * (d.hidden + d.in));
   const auto entries = static_cast<double>(d.tasks * d.groups * d.features);
-  return {2 * winners * hidden * dense + 4 * entries * hidden, 4 * elements};
+  const auto all_rows = static_cast<double>(d.cells() * d.groups);
+  // Through every row: both products of every layer; nothing of the forward pass again.
+  const double dense_flop = 4 * all_rows * hidden * static_cast<double>(d.in + d.hidden + d.features);
+  return {2 * rows * hidden * dense + 4 * entries * hidden, 4 * elements, dense_flop};
 }
 
 TensorId point_mlp(Graph& graph, const std::string& name, TensorId y, TensorId s, PointMlpParams params,

@@ -29,6 +29,7 @@ class PointMlpOp : public Op {
   void run_cpu(const RunContext& context) const override;
   /// Counts every row (task, pair, group), though equal rows are computed once.
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
+  [[nodiscard]] Work work_on_cpu(const RunContext& context) const override;
 
   [[nodiscard]] const PointMlpParams& params() const { return params_; }
   /// Sizes from the inputs of a forward node.
@@ -52,12 +53,14 @@ class PointMlpBackwardOp : public Op {
   void run_cpu(const RunContext& context) const override;
   /// Counts one winning row per task and pooled feature at most.
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
+  [[nodiscard]] Work work_on_cpu(const RunContext& context) const override;
 
   [[nodiscard]] PointMlpDims dims(const Specs& inputs) const;
   [[nodiscard]] const PointMlpParams& params() const { return forward_.params(); }
   [[nodiscard]] const std::int32_t* columns() const { return forward_.columns(); }
 
  private:
+  [[nodiscard]] Work work_of_rows(const Specs& inputs, const Specs& outputs, double rows) const;
   PointMlpOp forward_;
 };
 

@@ -1,8 +1,7 @@
 #pragma once
 
-#include <utility>  // integer_sequence, a type only
-
 #include "kernels/common/simd.h"
+#include "kernels/common/simd_transpose.h"
 #include "kernels/point_mlp/point_mlp_isa.h"
 
 // Steps on tiles [features, kTileRows] that both directions of point_mlp share. Only for *_isa.cpp files.
@@ -14,6 +13,7 @@ using roap::simd::ROAP_ISA::IntVec;
 using roap::simd::ROAP_ISA::load;
 using roap::simd::ROAP_ISA::splat;
 using roap::simd::ROAP_ISA::store;
+using roap::simd::ROAP_ISA::transpose;
 using roap::simd::ROAP_ISA::Vec;
 
 inline constexpr int kTileVectors = kTileRows / kLanes;
@@ -111,25 +111,6 @@ static inline void normalise_relu(const RowStatistics& statistics, std::int64_t 
       const Vec y = xhat * g + b;
       store(a + at, y < Vec{} ? Vec{} : y);
     }
-  }
-}
-
-/// a and b lane by lane in turn, from lane `first` on.
-template <int first, int... i>
-static inline Vec interleave(Vec a, Vec b, std::integer_sequence<int, i...> /*lanes*/) {
-  return __builtin_shufflevector(a, b, (first + i / 2 + i % 2 * kLanes)...);
-}
-
-/// Transposes kLanes vectors in place by rounds of interleaving the first half with the second.
-static inline void transpose(Vec* v) {
-  constexpr std::make_integer_sequence<int, kLanes> kSequence;
-  for (int round = 1; round < kLanes; round *= 2) {
-    Vec next[kLanes];
-    for (int i = 0; i < kLanes / 2; ++i) {
-      next[2 * i] = interleave<0>(v[i], v[i + kLanes / 2], kSequence);
-      next[2 * i + 1] = interleave<kLanes / 2>(v[i], v[i + kLanes / 2], kSequence);
-    }
-    for (int i = 0; i < kLanes; ++i) v[i] = next[i];
   }
 }
 

@@ -52,8 +52,8 @@ def include_problem(path, include):
         return "only tests, benchmarks and *_cases.cpp may include tests/"
     if include.endswith("_reference.h") and not is_test_code and not path.endswith("_reference.h"):
         return "references are for tests and benchmarks only"
-    if include.startswith("bench/") and not path.startswith("bench/"):
-        return "nothing includes bench/"
+    if include.startswith("bench/") and not path.startswith(("bench/", "tests/bench/")):
+        return "nothing but its tests includes bench/"
     if path.startswith(PROGRAM_FOLDERS):
         allowed = PROGRAM_FOLDERS if path.startswith("models/search/") else PROGRAM_FOLDERS[:1]
         if include not in PROGRAM_COMMON and not include.startswith(allowed):

@@ -42,6 +42,8 @@ class CaseRun {
   /// Names of blocks whose guard zone was written to.
   [[nodiscard]] std::vector<std::string> damaged_guards() const;
 
+  [[nodiscard]] const Graph& graph() const { return graph_; }
+  [[nodiscard]] Executor& executor() { return *executor_; }
   [[nodiscard]] bool has_gradient() const { return !gradients_.empty(); }
   [[nodiscard]] std::size_t differentiable_inputs() const { return gradients_.size(); }
   /// Values of differentiable input i; a change takes effect at the next run().

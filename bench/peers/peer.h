@@ -1,0 +1,27 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/op.h"
+
+namespace roap::bench {
+
+/// Another implementation of what a node computes, on the node's own input buffers; it writes to memory of its own.
+class Peer {
+ public:
+  Peer() = default;
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+  virtual ~Peer() = default;
+  [[nodiscard]] virtual std::string name() const = 0;
+  virtual void run() = 0;
+  /// Largest difference between its output and that of the node's last run, relative to the largest value.
+  [[nodiscard]] virtual double difference() const = 0;
+};
+
+/// The peers of a node on the CPU, none where there is none; the context must stay where it is.
+std::vector<std::unique_ptr<Peer>> cpu_peers(const Op& op, const RunContext& context);
+
+}  // namespace roap::bench
