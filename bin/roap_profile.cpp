@@ -43,7 +43,7 @@ class Profile {
     for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
       const Node& node = graph.nodes()[n];
       Row row{node.name, std::string(node.op->type()), executor.node_seconds()[n] / steps, 0, work_of(graph, node)};
-      row.floor = floor_seconds(row.work, uses_bf16(graph, node), ceilings_);
+      row.floor = floor_seconds(row.work, ceilings_);
       rows_.push_back(row);
     }
   }
@@ -81,11 +81,6 @@ class Profile {
     for (const TensorId id : node.outputs) outputs.push_back(graph.spec(id));
     return node.op->work(inputs, outputs);
   }
-  static bool uses_bf16(const Graph& graph, const Node& node) {
-    const auto is_bf16 = [&](TensorId id) { return graph.spec(id).dtype == DType::bf16; };
-    return std::any_of(node.inputs.begin(), node.inputs.end(), is_bf16);
-  }
-
   std::vector<Row> rows_;
   Ceilings ceilings_;
   double whole_ = 0;

@@ -92,8 +92,9 @@ class RunContext {
 
 /// Counted work of one run, for benchmarks and profiles.
 struct Work {
-  double flop = 0;   ///< useful floating-point operations (a multiply-add counts two)
-  double bytes = 0;  ///< bytes that must be read and written at least once
+  double flop = 0;    ///< useful floating-point operations (a multiply-add counts two)
+  double bytes = 0;   ///< bytes that must be read and written at least once
+  bool bf16 = false;  ///< products may use tensor cores in bf16
 };
 
 /// One operator of the graph with the user's parameters. Immutable; shared by nodes.

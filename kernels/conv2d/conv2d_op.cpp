@@ -18,7 +18,8 @@ TensorSpec y_spec(const Conv2dDims& d, DType dtype) { return {dtype, {d.n, d.ho(
 Work conv2d_work(const Conv2dDims& d, DType dtype) {
   const double pairs = static_cast<double>(vertical_axis(d).useful_pairs() * horizontal_axis(d).useful_pairs());
   return {2 * pairs * static_cast<double>(d.n * d.ci * d.co),
-          storage_bytes(x_spec(d, dtype)) + storage_bytes(w_spec(d)) + storage_bytes(y_spec(d, dtype))};
+          storage_bytes(x_spec(d, dtype)) + storage_bytes(w_spec(d)) + storage_bytes(y_spec(d, dtype)),
+          dtype == DType::bf16};
 }
 
 class Conv2dState : public OpState {

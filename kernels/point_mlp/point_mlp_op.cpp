@@ -97,7 +97,8 @@ Work PointMlpOp::work(const Specs& in, const Specs& out) const {
   const auto rows = static_cast<double>(d.cells() * d.groups);
   double elements = static_cast<double>(2 * out[0].shape.count());
   for (const TensorSpec& spec : in) elements += spec.present() ? static_cast<double>(spec.shape.count()) : 0;
-  return {2 * rows * static_cast<double>((d.in + d.hidden + d.features) * d.hidden), 4 * elements};
+  return {2 * rows * static_cast<double>((d.in + d.hidden + d.features) * d.hidden), 4 * elements,
+          params_.options.math == ProductMath::bf16};
 }
 
 PointMlpDims PointMlpBackwardOp::dims(const Specs& inputs) const {
@@ -130,7 +131,8 @@ Work PointMlpBackwardOp::work(const Specs& in, const Specs& out) const {
   for (const TensorSpec& spec : out) elements += spec.present() ? 2 * static_cast<double>(spec.shape.count()) : 0;
   const auto hidden = static_cast<double>(d.hidden), dense = static_cast<double>(3 * (d.hidden + d.in));
   const auto entries = static_cast<double>(d.tasks * d.groups * d.features);
-  return {2 * winners * hidden * dense + 4 * entries * hidden, 4 * elements};
+  return {2 * winners * hidden * dense + 4 * entries * hidden, 4 * elements,
+          params().options.math == ProductMath::bf16};
 }
 
 TensorId point_mlp(Graph& graph, const std::string& name, TensorId y, TensorId s, PointMlpParams params,
