@@ -94,7 +94,7 @@ TensorId Model::logits(Graph& graph, TensorId y, TensorId symbols) const {
   }
   SynthesizerConfig synthesizer{static_cast<int>(config_.model.width), config_.model.input_gain,
                                 config_.model.logit_spread, sketch_.logit_count()};
-  if (config_.device.precision == "bf16") synthesizer.sets.math = PointMlpMath::bf16;
+  if (config_.device.precision == "bf16") synthesizer.math = ProductMath::bf16;
   return build_synthesizer(graph, synthesizer, y, symbols);
 }
 

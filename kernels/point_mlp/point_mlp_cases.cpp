@@ -80,7 +80,7 @@ OpCase large_case(OpCase c) {
 OpCase bf16_case(OpCase c) {
   c.name += "_bf16";
   PointMlpParams params = static_cast<const PointMlpOp&>(*c.op).params();
-  params.options.math = PointMlpMath::bf16;
+  params.options.math = ProductMath::bf16;
   c.op = std::make_shared<PointMlpOp>(std::move(params));
   for (CaseInput& input : c.inputs) input.differentiable = false;
   c.compared_outputs = {0};
@@ -154,6 +154,7 @@ OperatorTests point_mlp_tests() {
                  bf16_backward_case(point_mlp_case("rel", rel, 2, 3, 5, 259, 0)),
                  bf16_backward_case(point_mlp_case("mixed", {{2, 0}, {1, 1}}, 1200, 24, 5, 24, 0)),
                  bf16_backward_case(point_mlp_case("many", {Columns::value_type(15, 1)}, 5, 7, 16, 9, 0)),
+                 bf16_backward_case(point_mlp_case("io", io, 3, 5, 257, 7, 0)),
                  point_mlp_case("out", out, 500, 64, 256, 256, 1000, true),
                  point_mlp_case("rel", rel, 500, 64, 256, 256, 216, true),
                  point_mlp_case("io", io, 500, 64, 256, 256, 216, true),

@@ -217,10 +217,10 @@ void point_mlp_backward_symbols(const PointMlpRows& rows, const PointMlpWinners&
 /// Both directions for any sizes, by the kernels of linear, layer_norm and point_max.
 std::size_t point_mlp_layers_forward_workspace(const PointMlpDims& d);
 std::size_t point_mlp_layers_backward_workspace(const PointMlpDims& d);
-void point_mlp_layers_forward(const PointMlpDims& d, const PointMlpInputs<float>& in, float* h, std::int32_t* index,
-                              std::byte* workspace, Stream stream);
-void point_mlp_layers_backward(const PointMlpDims& d, const PointMlpInputs<float>& in, const float* dh,
-                               const std::int32_t* index, float* ds, bool accumulate, const PointMlpWeights<float>& dw,
-                               std::byte* workspace, Stream stream);
+void point_mlp_layers_forward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in,
+                              float* h, std::int32_t* index, std::byte* workspace, Stream stream);
+void point_mlp_layers_backward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in,
+                               const float* dh, const std::int32_t* index, float* ds, bool accumulate,
+                               const PointMlpWeights<float>& dw, std::byte* workspace, Stream stream);
 
 }  // namespace roap::cuda

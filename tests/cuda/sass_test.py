@@ -23,6 +23,7 @@ HOT_KERNELS = [
     ("conv2d", "conv2d_weight_kernel", True),
     ("conv2d", "conv2d_stem_kernel", True),
     ("conv2d", "conv2d_stem_weight_kernel", True),
+    ("linear", "linear_mma_kernel", True),
     ("point_mlp", "point_mlp_maxima_mma_kernel", True),
     ("point_mlp", "point_mlp_backward_rows_mma_kernel", True),
     ("point_mlp", "point_mlp_backward_w3_mma_kernel", True),
