@@ -42,7 +42,7 @@ struct LoadedRun {
   io::Experiment experiment;
   std::unique_ptr<Model> model;
   TrainerState state;
-  double seconds = 0;
+  io::TrainingTime time;
 };
 /// Empty overrides leave the run's own data.source and device.name.
 LoadedRun load_run(const std::string& path, const std::string& data_override = "",

@@ -83,7 +83,7 @@ LoadedRun load_run(const std::string& path, const std::string& data_override, co
           std::move(experiment),
           std::move(model),
           io::restore_state(checkpoint),
-          checkpoint.info.extra.value("seconds", 0.0)};
+          io::trained_time(checkpoint)};
 }
 
 std::vector<float> ground_files(Model& model, const std::vector<std::string>& files) {

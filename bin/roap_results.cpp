@@ -27,7 +27,7 @@ void add_symbols(Json& json, const std::string& split, const SymbolMetrics& symb
 
 }  // namespace
 
-nlohmann::ordered_json result_json(const Evaluation& e, const TrainerState& state, double seconds,
+nlohmann::ordered_json result_json(const Evaluation& e, const TrainerState& state, const io::TrainingTime& time,
                                    const std::string& run) {
   Json json{{"solved", e.solved}, {"solved_exact", e.solved_exact}, {"tasks", e.tasks.size()}};
   add_symbols(json, "train", e.train);
@@ -47,7 +47,11 @@ nlohmann::ordered_json result_json(const Evaluation& e, const TrainerState& stat
   json["symbols"] = e.gauge_text();
   const Gauge& gauge = e.train.gauge;
   json["gauge"] = {{"a", gauge.a}, {"b", gauge.b}, {"loss", gauge.loss}, {"text", e.gauge_text()}};
-  json.update({{"seconds", seconds}, {"steps", state.step}, {"skipped_steps", state.skipped_steps}, {"run", run}});
+  json["seconds"] = time.wall;
+  json["cpu_seconds"] = time.processor;
+  json["steps"] = state.step;
+  json["skipped_steps"] = state.skipped_steps;
+  json["run"] = run;
   if (e.synthesised_solved) json["synthesised_solved"] = *e.synthesised_solved;
   return json;
 }

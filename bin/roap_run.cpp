@@ -72,16 +72,19 @@ void TrainingRun::resume(const io::Checkpoint& checkpoint) {
   io::restore_model(checkpoint, model_, true);
   trainer_.restore(io::restore_state(checkpoint));
   saved_step_ = trainer_.state().step;
-  seconds_before_ = checkpoint.info.extra.value("seconds", 0.0);
+  before_ = io::trained_time(checkpoint);
   finished_before_ = saved_step_ == trainer_.total_steps() && folder_.read_status().state == io::RunState::finished;
   io::truncate_metrics(folder_.metrics_path(), checkpoint.info.step);
 }
 
-double TrainingRun::seconds() const { return seconds_before_ + monotonic_seconds() - started_; }
+io::TrainingTime TrainingRun::time() const {
+  return {before_.wall + monotonic_seconds() - started_.wall,
+          before_.processor + processor_seconds() - started_.processor};
+}
 
 int TrainingRun::run(const TrainingOptions& options) {
   catch_signals();
-  started_ = monotonic_seconds();
+  started_ = {monotonic_seconds(), processor_seconds()};
   progress_ = std::make_unique<Progress>(trainer_.state().step, trainer_.total_steps(), config_.train.pairs_per_step);
   folder_.write_status({io::RunState::running, static_cast<std::int64_t>(trainer_.state().step)});
   if (trainer_.state().step == 0) save();  // what a rollback or an early resume starts from
@@ -204,7 +207,7 @@ void TrainingRun::evaluate_and_log(bool final) {
   progress_->note(fmt::format("step {}: {} of {} tasks solved, symbolic loss {:.5f}, {:.1f} % of the symbols right",
                               trainer_.state().step, evaluation_->solved, evaluation_->tasks.size(),
                               evaluation_->train.loss, 100 * evaluation_->train.right));
-  nlohmann::ordered_json line = result_json(*evaluation_, trainer_.state(), seconds(), folder_.path().string());
+  nlohmann::ordered_json line = result_json(*evaluation_, trainer_.state(), time(), folder_.path().string());
   line["step"] = trainer_.state().step;
   line["kind"] = final ? "final" : "evaluation";
   if (final && finished_before_) return;  // that line is there already
@@ -213,12 +216,12 @@ void TrainingRun::evaluate_and_log(bool final) {
 
 void TrainingRun::save() {
   if (saved_step_ == trainer_.state().step) return;
-  io::save_checkpoint(folder_.path(), model_, trainer_.state(), static_cast<int>(config_.checkpoint.keep), seconds());
+  io::save_checkpoint(folder_.path(), model_, trainer_.state(), static_cast<int>(config_.checkpoint.keep), time());
   saved_step_ = trainer_.state().step;
 }
 
 void TrainingRun::finish(const TrainingOptions& options) {
-  const double trained = seconds();
+  const io::TrainingTime trained = time();
   evaluate_and_log(true);
   folder_.write_programs(programs_json(*evaluation_));
   folder_.write_status({io::RunState::finished, static_cast<std::int64_t>(trainer_.state().step)});
@@ -227,7 +230,7 @@ void TrainingRun::finish(const TrainingOptions& options) {
     return;
   }
   fmt::print("{}\n{}\nRun: {} ({} steps in {:.0f} s, {} skipped)\n", formulas_text(*evaluation_, options.formulas),
-             summary_text(*evaluation_), folder_.path().string(), trainer_.state().step, trained,
+             summary_text(*evaluation_), folder_.path().string(), trainer_.state().step, trained.wall,
              trainer_.state().skipped_steps);
 }
 

@@ -10,6 +10,7 @@
 #include "io/checkpoint.h"
 #include "io/config.h"
 #include "io/experiment.h"
+#include "io/model_files.h"
 #include "io/run_folder.h"
 #include "models/evaluation.h"
 #include "models/trainer.h"
@@ -40,7 +41,7 @@ class TrainingRun {
   void evaluate_and_log(bool final);
   void save();
   void log_step(const StepReport& report);
-  [[nodiscard]] double seconds() const;
+  [[nodiscard]] io::TrainingTime time() const;
   void finish(const TrainingOptions& options);
 
   io::RunFolder folder_;
@@ -51,9 +52,9 @@ class TrainingRun {
   std::unique_ptr<class Progress> progress_;
   std::unique_ptr<Evaluation> evaluation_;
   std::vector<bool> solved_;
-  double seconds_before_ = 0;     ///< of earlier sessions of a resumed run
+  io::TrainingTime before_;       ///< of earlier sessions of a resumed run
   bool finished_before_ = false;  ///< a finished run was resumed
-  double started_ = 0;
+  io::TrainingTime started_;
   int rollbacks_ = 0;
   std::optional<std::uint64_t> saved_step_;
 
@@ -62,8 +63,8 @@ class TrainingRun {
 };
 
 /// The object that `train`, `resume` and `eval` print with --json.
-nlohmann::ordered_json result_json(const Evaluation& evaluation, const TrainerState& state, double seconds,
-                                   const std::string& run);
+nlohmann::ordered_json result_json(const Evaluation& evaluation, const TrainerState& state,
+                                   const io::TrainingTime& time, const std::string& run);
 /// The rows of programs.json.
 nlohmann::ordered_json programs_json(const Evaluation& evaluation);
 /// Metrics for people: a few lines.

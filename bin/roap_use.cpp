@@ -28,7 +28,7 @@ int evaluate_run(const UseArguments& arguments) {
                                  run.experiment.pool.usable().size()));
   }
   if (arguments.json) {
-    fmt::print("{}\n", result_json(evaluation, run.state, run.seconds, run.folder.path().string()).dump());
+    fmt::print("{}\n", result_json(evaluation, run.state, run.time, run.folder.path().string()).dump());
   } else {
     fmt::print("{}\n", summary_text(evaluation));
   }

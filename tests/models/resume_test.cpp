@@ -59,11 +59,13 @@ bool ends_equal(const std::function<void(TinyRun&)>& damage, const io::Config& c
   const io::TempFolder folder;
   TinyRun whole(config);
   whole.train(kStepsBefore);
-  io::save_checkpoint(folder.path(), whole.model, whole.trainer.state(), 0, 1.0);
+  io::save_checkpoint(folder.path(), whole.model, whole.trainer.state(), 0, {.wall = 1, .processor = 2});
   whole.train(kStepsAfter);
 
   TinyRun resumed(config);
   const io::Checkpoint checkpoint = io::load_checkpoint(folder.path(), kStepsBefore, io::config_sha256(config));
+  EXPECT_EQ(io::trained_time(checkpoint).wall, 1);
+  EXPECT_EQ(io::trained_time(checkpoint).processor, 2);
   io::restore_model(checkpoint, resumed.model, true);
   resumed.trainer.restore(io::restore_state(checkpoint));
   damage(resumed);
@@ -109,7 +111,7 @@ TEST(Resume, AmongSeveralRunsTheBitsAreEqual) {
     const io::TempFolder folder;
     TinyRun before(config);
     train_to(before, stop);
-    io::save_checkpoint(folder.path(), before.model, before.trainer.state(), 0, 1.0);
+    io::save_checkpoint(folder.path(), before.model, before.trainer.state(), 0, {.wall = 1, .processor = 2});
     const io::Checkpoint checkpoint =
         io::load_checkpoint(folder.path(), static_cast<std::int64_t>(stop), io::config_sha256(config));
     TinyRun resumed(config);
