@@ -47,11 +47,11 @@ nlohmann::ordered_json result_json(const Evaluation& e, const TrainerState& stat
   json["symbols"] = e.gauge_text();
   const Gauge& gauge = e.train.gauge;
   json["gauge"] = {{"a", gauge.a}, {"b", gauge.b}, {"loss", gauge.loss}, {"text", e.gauge_text()}};
-  json.update({{"seconds", time.wall},
-               {"cpu_seconds", time.processor},
-               {"steps", state.step},
-               {"skipped_steps", state.skipped_steps},
-               {"run", run}});
+  json["seconds"] = time.wall;
+  json["cpu_seconds"] = time.processor;
+  json["steps"] = state.step;
+  json["skipped_steps"] = state.skipped_steps;
+  json["run"] = run;
   if (e.synthesised_solved) json["synthesised_solved"] = *e.synthesised_solved;
   return json;
 }

@@ -136,6 +136,12 @@ inline void expect_good_page(const std::filesystem::path& page) {
   EXPECT_EQ(status, 0) << io::read_file(log);
 }
 
+/// Results without what a clock says.
+inline nlohmann::json without_clock(nlohmann::json json) {
+  for (const char* key : {"seconds", "cpu_seconds"}) json.erase(key);
+  return json;
+}
+
 /// Lines of a run's metrics.jsonl without what a clock or the folder's name says.
 inline std::vector<nlohmann::json> metrics_lines(const std::filesystem::path& run_folder) {
   std::vector<nlohmann::json> lines;
@@ -143,8 +149,7 @@ inline std::vector<nlohmann::json> metrics_lines(const std::filesystem::path& ru
   if (!io::is_present(path)) return lines;
   const std::string text = io::read_file(path);
   for (std::size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
-    lines.push_back(nlohmann::json::parse(text.substr(begin, end - begin)));
-    lines.back().erase("seconds");
+    lines.push_back(without_clock(nlohmann::json::parse(text.substr(begin, end - begin))));
     lines.back().erase("run");
   }
   return lines;
