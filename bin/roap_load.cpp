@@ -18,7 +18,8 @@ void ConfigOptions::add_to(CLI::App& command) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command.add_option("--data", data, "digits or cifar10:DIR (data.source)");
-  command.add_option("--method", method, "roap, marginal, hybrid, free, softmax or tree (train.method)");
+  command.add_option("--method", method,
+                     "roap, marginal, hybrid, free, softmax, tree, mlp-disjoint or mlp-onehot (train.method)");
   command.add_option("--device", device, "auto, cpu, cuda or cuda:N (device.name)");
   command.add_option("--seed", seed, "of weights, pairs and noise (train.seed)");
 }
@@ -65,6 +66,12 @@ LoadedRun load_run(const std::string& path, const std::string& data_override, co
   }
   if (task_set == io::TaskSet::unseen && config.train.method == "free") {
     throw UsageError("method free has logits for the tasks it trained on only: nothing can be said about unseen ones");
+  }
+  if (task_set == io::TaskSet::unseen && method_parts(config).head) {
+    throw UsageError(
+        fmt::format("method {} has an MLP for the tasks it trained on only; --generalisation fits new ones "
+                    "to new tasks",
+                    config.train.method));
   }
   const DeviceKind device = prepare_device(config);
   const io::Checkpoint checkpoint = io::load_newest_intact(folder.path(), warn, config_hash);

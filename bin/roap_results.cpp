@@ -8,8 +8,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kNoProgram = "no program";
-
 template <class Value>
 Json or_null(const std::optional<Value>& value) {
   return value ? Json(*value) : Json(nullptr);
@@ -65,7 +63,7 @@ nlohmann::ordered_json programs_json(const Evaluation& evaluation) {
                     {"gold", task.gold},
                     {"solved", task.solved},
                     {"solved_exact", task.verdict.equal()},
-                    {"verdict", task.program ? task.verdict.text() : kNoProgram}});
+                    {"verdict", task.program ? task.verdict.text() : "no program"}});
     add_loss(rows.back(), "test_loss", task.test_loss);
   }
   return rows;
@@ -106,16 +104,13 @@ std::string summary_text(const Evaluation& e) {
 }
 
 std::string formulas_text(const Evaluation& evaluation, std::size_t rows) {
+  if (!evaluation.program_length) return "no programs: this method predicts y by an MLP\n";
   constexpr std::size_t kWidth = 34;
   const auto cut = [](const std::string& s) { return s.size() <= kWidth ? s : s.substr(0, kWidth - 3) + "..."; };
   std::string text = fmt::format("{:>4}  {:<34}  {:<24}  {}\n", "task", "learned formula", "hidden formula", "verdict");
   for (std::size_t t = 0; t < std::min(rows, evaluation.tasks.size()); ++t) {
     const TaskResult& task = evaluation.tasks[t];
-    text +=
-        fmt::format("{:>4}  {:<34}  {:<24}  {}\n", t, task.formula ? cut(task.formula->text) : kNoProgram, task.gold,
-                    task.formula  ? task.verdict.text()
-                    : task.solved ? "solved"
-                                  : "not solved");
+    text += fmt::format("{:>4}  {:<34}  {:<24}  {}\n", t, cut(task.formula->text), task.gold, task.verdict.text());
   }
   if (evaluation.tasks.size() > rows) {
     text += fmt::format("... and {} more: roap programs RUN\n", evaluation.tasks.size() - rows);

@@ -28,8 +28,10 @@ bool due(std::uint64_t step, std::int64_t every) { return every > 0 && step % st
 
 /// What is annealed, for the progress line.
 std::string annealing_text(const Config& config, const StepReport& report) {
-  return method_parts(config).programs ? fmt::format("sharpness {:.2f}", report.sharpness)
-                                       : fmt::format("temperature {:.3f}", report.temperature);
+  const MethodParts parts = method_parts(config);
+  if (parts.head) return fmt::format("rate {:.1e}", report.rate);
+  return parts.programs ? fmt::format("sharpness {:.2f}", report.sharpness)
+                        : fmt::format("temperature {:.3f}", report.temperature);
 }
 
 EvaluationOptions quick_evaluation() {

@@ -28,6 +28,7 @@ io::RunFolder create_run(const NewRun& run, DeviceKind device) {
 
 int start_training(const NewRun& run, const TrainingOptions& options) {
   all_steps(run.config);
+  check_method(run.config);
   const DeviceKind device = prepare_device(run.config);
   io::Experiment experiment = io::load_experiment(run.config);
   return TrainingRun(create_run(run, device), run.config, std::move(experiment), device).run(options);

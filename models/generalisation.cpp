@@ -7,6 +7,7 @@
 
 #include "kernels/pair_batch/pair_batch.h"
 #include "models/columns.h"
+#include "models/head_fit.h"
 #include "models/search/formula_search.h"
 
 namespace roap {
@@ -18,7 +19,7 @@ constexpr int kHalf = search::kLevels / 2;
 /// New tasks of the pool: what y they give and its deviation.
 struct NewTasks {
   std::vector<std::vector<float>> tables;  ///< of each task, see FormulaPool::value_table
-  std::vector<double> sigma;
+  std::vector<float> sigma;
 };
 
 NewTasks draw_new_tasks(const search::FormulaPool& pool, const Config::Tasks& trained, int count) {
@@ -94,6 +95,21 @@ std::vector<std::vector<double>> search_and_predict(const HalfPairs& lower, cons
   return predictions;
 }
 
+/// The same by a new MLP for every task.
+std::vector<std::vector<double>> fit_and_predict(Model& model, const HalfPairs& lower, const HalfPairs& upper,
+                                                 const NewTasks& tasks, int steps) {
+  const Config& config = model.config();
+  const HeadFitOptions options{.width = static_cast<int>(config.model.width),
+                               .steps = steps,
+                               .seed = static_cast<std::uint64_t>(config.train.seed)};
+  const HeadFitData data{model.problem().symbols, lower.symbols, lower.y, tasks.sigma};
+  const std::vector<float> yhat = fit_heads(data, upper.symbols, options, model.store().device());
+  const std::ptrdiff_t pairs = std::ssize(yhat) / std::ssize(tasks.sigma);
+  std::vector<std::vector<double>> predictions;
+  for (auto row = yhat.begin(); row != yhat.end(); row += pairs) predictions.emplace_back(row, row + pairs);
+  return predictions;
+}
+
 }  // namespace
 
 std::optional<Generalisation> measure_generalisation(Model& model, const Benchmark& benchmark,
@@ -111,7 +127,9 @@ std::optional<Generalisation> measure_generalisation(Model& model, const Benchma
     return result;
   }
   const int max_operators = static_cast<int>(std::max(config.search.max_operators, config.tasks.max_operators));
-  const auto predictions = search_and_predict(lower, upper, benchmark.gold->symbols(), max_operators);
+  const auto predictions = method_parts(config).head
+                               ? fit_and_predict(model, lower, upper, tasks, options.head_steps)
+                               : search_and_predict(lower, upper, benchmark.gold->symbols(), max_operators);
   std::vector<Loss> losses;
   for (std::size_t t = 0; t < predictions.size(); ++t) {
     const auto y = std::span(upper.y).subspan(t * predictions[t].size(), predictions[t].size());

@@ -18,6 +18,7 @@ struct Generalisation {
 struct GeneralisationOptions {
   int tasks = 100;         ///< fewer where the pool has no more left
   int pairs = 1000;        ///< to learn from, and as many to judge by
+  int head_steps = 1000;   ///< of Adam, where MLPs are fitted
   std::uint64_t seed = 0;  ///< of the pairs
 };
 

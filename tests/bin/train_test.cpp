@@ -120,6 +120,32 @@ TEST(Train, EvalOnUnseenTasks) {
   expect_failure(folder, {"eval", "all", "--unseen"}, 2, {"trained on all 21 formulas"});
 }
 
+TEST(Train, AnMlpIsTrainedEvaluatedAndApplied) {
+  for (const std::string method : {"mlp-disjoint", "mlp-onehot"}) {
+    const TempFolder folder;
+    write_text(folder / "tiny.toml", tiny_config(10));
+    const Result result = run(folder, {"train", "--preset", "tiny.toml", "--method", method, "--out", "run", "--json",
+                                       "--set", "train.runs=2"});
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    auto trained = nlohmann::json::parse(result.out);
+    for (const char* key : {"program_length", "formula_length"}) EXPECT_TRUE(trained[key].is_null()) << key;
+    EXPECT_EQ(trained["solved"], 0);
+    EXPECT_TRUE(trained["generalisation_loss"].is_number());
+    auto evaluated = nlohmann::json::parse(run(folder, {"eval", "run", "--json", "--generalisation"}).out);
+    trained.erase("seconds");
+    evaluated.erase("seconds");
+    EXPECT_EQ(evaluated, trained);
+    expect_contains(run(folder, {"eval", "run"}).out, "0 of 8 tasks solved");
+    expect_failure(folder, {"programs", "run"}, 2, {"method " + method, "no programs"});
+    expect_failure(folder, {"eval", "run", "--unseen"}, 2, {"method " + method, "--generalisation"});
+    const auto programs = nlohmann::json::parse(io::read_file(folder / "run/programs.json"));
+    ASSERT_EQ(programs.size(), 8u);
+    EXPECT_TRUE(programs[7]["formula"].is_null());
+    EXPECT_TRUE(programs[7]["test_loss"].is_number());
+    EXPECT_NE(programs[7]["gold"], "");
+  }
+}
+
 TEST(Train, TheSameSeedGivesTheSameBitsWithAnyNumberOfThreads) {
   const TempFolder folder;
   write_text(folder / "tiny.toml", tiny_config(10));
@@ -166,6 +192,18 @@ TEST(Trace, WritesTheTensorsOfOneStep) {
   for (const char* prefix : {"param.", "grad.", "after."}) {
     EXPECT_TRUE(file.contains(std::string(prefix) + "grounder.conv1.weight")) << prefix;
   }
+}
+
+TEST(Trace, OfAnMlpHasNoPrograms) {
+  const TempFolder folder;
+  write_text(folder / "tiny.toml", tiny_config(10));
+  const Result result =
+      run(folder, {"trace", "--preset", "tiny.toml", "--method", "mlp-onehot", "--out", "step.safetensors"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto file = io::SafetensorsFile::read(folder / "step.safetensors");
+  EXPECT_EQ(file.tensor("yhat").shape, (std::vector<std::int64_t>{8, 8}));
+  EXPECT_EQ(file.tensor("param.head.0.bias").shape, (std::vector<std::int64_t>{8, 8}));
+  for (const char* name : {"z", "logits", "length", "noise.gumbel"}) EXPECT_FALSE(file.contains(name)) << name;
 }
 
 }  // namespace

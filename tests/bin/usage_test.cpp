@@ -59,11 +59,10 @@ TEST(Usage, WrongTypesAreToldWithFileAndLine) {
                  {"train.lr: -1 is out of range: above 0, up to 10"});
 }
 
-TEST(Usage, WhatThisVersionLacksIsToldSo) {
+TEST(Usage, WhatCannotBeHadIsToldSo) {
   const TempFolder folder;
   expect_failure(folder, {"train", "--device", "cuda:99"}, 5, {"device cuda"});
-  expect_failure(folder, {"train", "--method", "mlp-onehot"}, kUsage,
-                 {"\"mlp-onehot\" is not available in this version"});
+  expect_failure(folder, {"train", "--method", "mlp-onehot", "--set", "train.regauge=5"}, kUsage, {"train.regauge"});
   expect_failure(folder, {"train", "--data", "table:x.csv"}, kUsage, {"not available in this version"});
   EXPECT_FALSE(io::is_present(folder / "runs")) << "a refused run leaves no folder behind";
 }

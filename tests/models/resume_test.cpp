@@ -55,8 +55,7 @@ struct TinyRun {
 };
 
 /// Trains, saves, restores into a fresh run, lets `damage` undo a part of that, goes on and compares the end's bits.
-bool ends_equal(const std::function<void(TinyRun&)>& damage) {
-  const io::Config config = tiny_config();
+bool ends_equal(const std::function<void(TinyRun&)>& damage, const io::Config& config = tiny_config()) {
   const io::TempFolder folder;
   TinyRun whole(config);
   whole.train(kStepsBefore);
@@ -78,6 +77,17 @@ void set_to(TinyRun& run, const Slot& slot, float value) {
 
 TEST(Resume, WithEverythingRestoredTheBitsAreEqual) {
   EXPECT_TRUE(ends_equal([](TinyRun&) {}));
+}
+
+TEST(Resume, WithAnMlpTheBitsAreEqualToo) {
+  for (const char* method : {"mlp-disjoint", "mlp-onehot"}) {
+    io::Config config = tiny_config();
+    config.train.method = method;
+    EXPECT_TRUE(ends_equal([](TinyRun&) {}, config)) << method;
+    EXPECT_FALSE(
+        ends_equal([](TinyRun& run) { set_to(run, run.store().slot("head.0.bias", Arena::moment1), 0); }, config))
+        << method;
+  }
 }
 
 // While runs are screened, the best one so far is part of the state.
