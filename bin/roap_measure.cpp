@@ -40,6 +40,8 @@ std::vector<io::GalleryItem> gallery(LoadedRun& run, const Evaluation& evaluatio
   std::vector<float> y(tasks * count);
   source.draw(random_key(1, RandomStream::evaluation_pairs, 0), static_cast<int>(count), index, y);
   const std::vector<float> symbols = run.model->ground(source.images().pixels, source.images().count, index);
+  // Methods without programs predict by an MLP: y of all tasks for all pairs, [T, count].
+  const std::vector<float> by_mlp = method_parts(run.config).head ? run.model->predict(symbols) : std::vector<float>{};
   std::vector<io::GalleryItem> items;
   for (std::size_t i = 0; i < count; ++i) {
     io::GalleryItem item;
@@ -53,7 +55,7 @@ std::vector<io::GalleryItem> gallery(LoadedRun& run, const Evaluation& evaluatio
     const TaskResult& task = evaluation.tasks[item.task];
     item.formula = task.formula ? task.formula->text : "an MLP, no formula";
     item.y = y[item.task * count + i];
-    if (task.program) item.prediction = task.program->evaluate(values);
+    item.prediction = task.program ? task.program->evaluate(values) : by_mlp.at(item.task * count + i);
     items.push_back(std::move(item));
   }
   return items;

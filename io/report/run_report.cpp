@@ -117,8 +117,7 @@ Html gallery_figure(const GalleryItem& item) {
                                  element("div", fmt::format("s{} = {}", j + 1, short_number(part.symbol))) +
                                  element("div", fmt::format("true {:.1f}", part.level / 10.0)));
   }
-  const std::string prediction = item.prediction ? short_number(*item.prediction) : "nothing";
-  const std::string outcome = fmt::format("y = {}, predicted {}", short_number(item.y), prediction);
+  const std::string outcome = fmt::format("y = {}, predicted {}", short_number(item.y), short_number(item.prediction));
   return element("figure", element("div", {{"class", "images"}}, images) +
                                element("figcaption", element("div", fmt::format("task {}", item.task)) +
                                                          element("div", {{"class", "formula"}}, text(item.formula)) +

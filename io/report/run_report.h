@@ -19,8 +19,7 @@ struct GalleryItem {
   std::vector<Part> parts;
   std::size_t task = 0;
   std::string formula;
-  double y = 0;
-  std::optional<double> prediction;
+  double y = 0, prediction = 0;
 };
 
 /// What only the weights of a run can tell. Where they cannot be had, `problem` says why and the rest is empty.
