@@ -21,27 +21,13 @@ struct Pairs {
   std::vector<double> columns{};  ///< [V, count]
 };
 
-/// Every image once, however many pairs it is in.
-std::vector<float> ground_each_once(Model& model, const ImageSet& images, const std::vector<std::int32_t>& index) {
-  std::vector<std::int32_t> distinct = index;
-  std::ranges::sort(distinct);
-  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
-  const std::vector<float> symbols = model.ground(images.pixels, images.count, distinct);
-  std::vector<float> result;
-  result.reserve(index.size());
-  for (const std::int32_t image : index) {
-    result.push_back(symbols[static_cast<std::size_t>(std::ranges::lower_bound(distinct, image) - distinct.begin())]);
-  }
-  return result;
-}
-
 Pairs draw_pairs(Model& model, const PairSource& source, const DecisionOptions& options) {
   Pairs pairs{options.pairs, std::vector<float>(static_cast<std::size_t>(source.tasks()) * options.pairs), {}};
   const auto variables = static_cast<std::size_t>(source.symbols());
   const auto count = static_cast<std::size_t>(pairs.count);
   std::vector<std::int32_t> images(count * variables);
   source.draw(random_key(options.seed, RandomStream::decision_pairs, 0), options.pairs, images, pairs.y);
-  pairs.symbols = ground_each_once(model, source.images(), images);
+  pairs.symbols = model.ground(source.images().pixels, source.images().count, images);
   pairs.columns.resize(count * variables);
   for (std::size_t b = 0; b < count; ++b) {
     for (std::size_t j = 0; j < variables; ++j) pairs.columns[j * count + b] = pairs.symbols[b * variables + j];

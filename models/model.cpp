@@ -103,7 +103,22 @@ Model::SynthesisGraph& Model::synthesis_graph(int pairs) {
 }
 
 std::vector<float> Model::ground(std::span<const std::uint8_t> pixels, int image_count,
-                                 std::span<const std::int32_t> index) {
+                                 std::span<const std::int32_t> index, Repeats repeats) {
+  if (repeats == Repeats::compute) return ground_each(pixels, image_count, index);
+  std::vector<std::int32_t> distinct(index.begin(), index.end());
+  std::ranges::sort(distinct);
+  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+  const std::vector<float> symbols = ground_each(pixels, image_count, distinct);
+  std::vector<float> result;
+  result.reserve(index.size());
+  for (const std::int32_t image : index) {
+    result.push_back(symbols[static_cast<std::size_t>(std::ranges::lower_bound(distinct, image) - distinct.begin())]);
+  }
+  return result;
+}
+
+std::vector<float> Model::ground_each(std::span<const std::uint8_t> pixels, int image_count,
+                                      std::span<const std::int32_t> index) {
   GroundGraph& ground = ground_graph(image_count);
   ground.executor->bind(ground.pixels, pixels);
   std::vector<float> symbols;
