@@ -23,9 +23,9 @@ constexpr const char* kHead = R"(<!doctype html>
 @media (prefers-color-scheme: dark) { :root { --ink: #e8e8e8; --paper: #16181c; --grid: #3a3d44; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto; padding: 12px; max-width: 1240px; }
 h1 { font-size: 1.4em; margin: 0.2em 0; } h2 { font-size: 1.15em; margin: 1.2em 0 0.3em; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 360px), 1fr)); gap: 16px; align-items: start; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 360px), 1fr)); gap: 16px; align-items: start; }
 svg { width: 100%; height: auto; } svg text { font: 11px system-ui, sans-serif; fill: var(--ink); } svg text.title { font-weight: 600; font-size: 12px; }
-svg .grid { stroke: var(--grid); stroke-width: 0.6; } svg polyline { fill: none; stroke-width: 1.8; } svg line { stroke-width: 1.8; } svg .dashed { stroke-dasharray: 5 4; }
+svg .grid { stroke: var(--grid); stroke-width: 0.6; } svg polyline { fill: none; stroke-width: 1.8; } svg line { stroke-width: 1.8; } svg circle.hollow { fill: var(--paper) !important; stroke-width: 1.6; } svg .dashed { stroke-dasharray: 5 4; }
 .table { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
 th, td { padding: 2px 9px; text-align: right; border-bottom: 1px solid var(--grid); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
@@ -38,9 +38,8 @@ std::string style() {
   std::string text = kHead;
   int index = 0;
   for (const char* colour : kColours) {
-    text += fmt::format(
-        "svg .s{0} {{ stroke: {1}; }} svg circle.s{0} {{ fill: {1}; stroke: none; }} .f{0} {{ fill: {1}; }}\n", index++,
-        colour);
+    text += fmt::format("svg .s{0} {{ stroke: {1}; }} svg circle.s{0} {{ fill: {1}; }} .f{0} {{ fill: {1}; }}\n",
+                        index++, colour);
   }
   return text + "</style>\n";
 }
@@ -73,7 +72,8 @@ std::string roofline(const Report& report, const std::string& device, const Ceil
   for (auto& [name, series] : by_operator) {
     series.name = name;
     series.line = false;
-    series.colour = colour++ % 9;
+    series.colour = colour % 9;
+    series.hollow = colour++ >= 9;
     chart.add(std::move(series));
   }
   return chart.svg();

@@ -82,6 +82,11 @@ std::string axes(const Scale& x, const Scale& y, const std::string& x_label, con
                        fmt::format(" transform='translate(11 {:.1f}) rotate(-90)'", (y.from + y.to) / 2));
 }
 
+std::string dot(const LogChart::Series& series, double x, double y, const std::string& title) {
+  return fmt::format("<circle class='s{}{}' cx='{:.1f}' cy='{:.1f}' r='3'>{}</circle>\n", series.colour,
+                     series.hollow ? " hollow" : "", x, y, title);
+}
+
 }  // namespace
 
 std::string escaped(const std::string& text) {
@@ -147,12 +152,15 @@ std::string LogChart::svg() const {
     for (std::size_t k = 0; series.dots && k < series.points.size(); ++k) {
       const std::string title =
           series.titles.empty() ? "" : fmt::format("<title>{}</title>", escaped(series.titles[k]));
-      out += fmt::format("<circle class='s{}' cx='{:.1f}' cy='{:.1f}' r='3'>{}</circle>\n", series.colour,
-                         x.at(series.points[k].first), y.at(series.points[k].second), title);
+      out += dot(series, x.at(series.points[k].first), y.at(series.points[k].second), title);
     }
     const double left = i % 2 == 0 ? kLeft : kWidth / 2 + 12, top = kHeight + 4 + 14 * static_cast<double>(i / 2);
-    out += fmt::format("<line class='s{}{}' x1='{:.1f}' x2='{:.1f}' y1='{:.1f}' y2='{:.1f}'/>\n", series.colour,
-                       series.dashed ? " dashed" : "", left - 22, left - 6, top - 4, top - 4);
+    if (series.line) {
+      out += fmt::format("<line class='s{0}{1}' x1='{2:.1f}' x2='{3:.1f}' y1='{4:.1f}' y2='{4:.1f}'/>\n", series.colour,
+                         series.dashed ? " dashed" : "", left - 22, left - 6, top - 4);
+    } else {
+      out += dot(series, left - 10, top - 4, "");
+    }
     out += text_at(left, top, "start", series.name);
   }
   return out + "</svg>\n";

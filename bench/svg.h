@@ -12,7 +12,7 @@ class LogChart {
   struct Series {
     std::string name;
     std::vector<std::pair<double, double>> points;
-    bool line = true, dashed = false, dots = true;
+    bool line = true, dashed = false, dots = true, hollow = false;
     int colour = 0;
     std::vector<std::string> titles{};  ///< shown when the pointer rests on a point; empty: none
   };

@@ -117,26 +117,34 @@ Model::SynthesisGraph& Model::synthesis_graph(int pairs) {
 }
 
 std::vector<float> Model::ground(std::span<const std::uint8_t> pixels, int image_count,
-                                 std::span<const std::int32_t> index) {
+                                 std::span<const std::int32_t> index, Repeats repeats) {
+  if (repeats == Repeats::compute) return ground_each(pixels, image_count, index);
   std::vector<std::int32_t> distinct(index.begin(), index.end());
   std::ranges::sort(distinct);
   distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+  const std::vector<float> symbols = ground_each(pixels, image_count, distinct);
+  std::vector<float> result;
+  result.reserve(index.size());
+  for (const std::int32_t image : index) {
+    result.push_back(symbols[static_cast<std::size_t>(std::ranges::lower_bound(distinct, image) - distinct.begin())]);
+  }
+  return result;
+}
+
+std::vector<float> Model::ground_each(std::span<const std::uint8_t> pixels, int image_count,
+                                      std::span<const std::int32_t> index) {
   GroundGraph& ground = ground_graph(image_count);
   ground.executor->bind(ground.pixels, pixels);
-  std::vector<float> numbers;
-  std::vector<std::int32_t> batch(kGroundBatch);
-  for (std::size_t begin = 0; begin < distinct.size(); begin += kGroundBatch) {
-    const std::size_t count = std::min<std::size_t>(kGroundBatch, distinct.size() - begin);
-    std::fill(std::copy_n(distinct.begin() + static_cast<std::ptrdiff_t>(begin), count, batch.begin()), batch.end(), 0);
-    ground.executor->write(ground.index, std::span<const std::int32_t>(batch));
-    ground.executor->run();
-    const std::vector<float> some = ground.executor->read(ground.symbols);
-    numbers.insert(numbers.end(), some.begin(), some.begin() + static_cast<std::ptrdiff_t>(count));
-  }
   std::vector<float> symbols;
   symbols.reserve(index.size());
-  for (const std::int32_t image : index) {
-    symbols.push_back(numbers[static_cast<std::size_t>(std::ranges::lower_bound(distinct, image) - distinct.begin())]);
+  std::vector<std::int32_t> batch(kGroundBatch);
+  for (std::size_t begin = 0; begin < index.size(); begin += kGroundBatch) {
+    const std::size_t count = std::min<std::size_t>(kGroundBatch, index.size() - begin);
+    std::fill(std::copy_n(index.begin() + static_cast<std::ptrdiff_t>(begin), count, batch.begin()), batch.end(), 0);
+    ground.executor->write(ground.index, std::span<const std::int32_t>(batch));
+    ground.executor->run();
+    const std::vector<float> numbers = ground.executor->read(ground.symbols);
+    symbols.insert(symbols.end(), numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(count));
   }
   return symbols;
 }

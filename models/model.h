@@ -53,9 +53,11 @@ class Model {
   /// Appends yhat [T, B] of symbols [B, V] by the MLP (methods mlp-disjoint and mlp-onehot).
   TensorId head(Graph& graph, TensorId symbols) const;
 
-  /// Numbers that the grounder gives to those images, in evaluation mode; each image is computed once, however often
-  /// it is in `index`.
-  std::vector<float> ground(std::span<const std::uint8_t> pixels, int image_count, std::span<const std::int32_t> index);
+  /// Numbers that the grounder gives to those images, in evaluation mode. An image that is asked for several times is
+  /// computed once, unless `repeats` says otherwise; the numbers are the same bits.
+  enum class Repeats : std::uint8_t { share, compute };
+  std::vector<float> ground(std::span<const std::uint8_t> pixels, int image_count, std::span<const std::int32_t> index,
+                            Repeats repeats = Repeats::share);
   /// Folds the map into the grounder's last layer: from now on every symbol s is a s + b, up to rounding.
   void apply_gauge(const AffineMap& map);
   /// Logits [T, P] for a set of pairs: y [T, pairs], symbols [pairs, V].
@@ -67,6 +69,8 @@ class Model {
   struct GroundGraph;
   struct SynthesisGraph;
   GroundGraph& ground_graph(int image_count);
+  std::vector<float> ground_each(std::span<const std::uint8_t> pixels, int image_count,
+                                 std::span<const std::int32_t> index);
   SynthesisGraph& synthesis_graph(int pairs);
 
   Config config_;

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <dnnl.hpp>
 #include <unordered_map>
 
@@ -45,15 +44,7 @@ class OneDnnPeer : public Peer {
     for (const auto& [primitive, arguments] : steps_) primitive.execute(stream(), arguments);
     stream().wait();
   }
-  [[nodiscard]] double difference() const override {
-    double largest = 0, difference = 0;
-    for (std::size_t i = 0; i < result_.size(); ++i) {
-      const double distance = std::abs(static_cast<double>(ours_[i]) - result_[i]);
-      if (!(distance <= difference)) difference = distance;  // also where it is no number
-      largest = std::max(largest, std::abs(static_cast<double>(ours_[i])));
-    }
-    return largest > 0 ? difference / largest : difference;
-  }
+  [[nodiscard]] double difference() const override { return relative_difference(ours_, result_); }
 
  protected:
   void then(const dnnl::primitive& primitive, Arguments arguments) {
@@ -244,6 +235,8 @@ std::unique_ptr<Peer> linear_peer(std::string_view type, const RunContext& c) {
                                       nullptr);
 }
 
+}  // namespace
+
 std::unique_ptr<Peer> onednn_peer(const Op& op, const RunContext& c) {
   const std::string_view type = op.type();
   if (c.in_dtype(0) != DType::f32) return nullptr;
@@ -265,14 +258,6 @@ std::unique_ptr<Peer> onednn_peer(const Op& op, const RunContext& c) {
   }
   if (type == "point_mlp") return std::make_unique<PointMlpPeer>(static_cast<const PointMlpOp&>(op), c);
   return nullptr;
-}
-
-}  // namespace
-
-std::vector<std::unique_ptr<Peer>> cpu_peers(const Op& op, const RunContext& context) {
-  std::vector<std::unique_ptr<Peer>> peers;
-  if (std::unique_ptr<Peer> peer = onednn_peer(op, context)) peers.push_back(std::move(peer));
-  return peers;
 }
 
 }  // namespace roap::bench

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,14 @@ class Peer {
   /// Largest difference between its output and that of the node's last run, relative to the largest value.
   [[nodiscard]] virtual double difference() const = 0;
 };
+
+/// Largest difference, relative to the largest of ours; NaN where a difference is none.
+double relative_difference(const float* ours, std::span<const float> theirs);
+
+/// oneDNN's primitives one after the other, and our own kernel without one of its exact savings; null where there is
+/// none.
+std::unique_ptr<Peer> onednn_peer(const Op& op, const RunContext& context);
+std::unique_ptr<Peer> peer_without_saving(const Op& op, const RunContext& context);
 
 /// The peers of a node on the CPU, none where there is none; the context must stay where it is.
 std::vector<std::unique_ptr<Peer>> cpu_peers(const Op& op, const RunContext& context);

@@ -144,8 +144,9 @@ def measure(a):
         "point_mlp": forward_backward(model.features, lambda: model.features(y, symbols)),
         "soft_exec": forward_backward(model, lambda: execute(*z, symbols)),
     }
-    return {name: sample_seconds(part, a.steps) for name, part in ({"step": step} | parts).items()}
-
+    return {
+name: sample_seconds(part, a.steps) for name, part in ({"step": step} | parts).items()
+}
 
 def main():
     parser = argparse.ArgumentParser(description="Times one training step and its parts in plain PyTorch on the CPU.")

@@ -56,6 +56,9 @@ struct PointMlpInputs {
 
 struct PointMlpOptions {
   ProductMath math = ProductMath::f32;  ///< of layers 3 and 6; everything else is f32
+  /// The cpu device computes rows with bitwise equal inputs once; false is for measuring what that saves. h and index
+  /// are the same bits either way, gradients up to the order of their sums.
+  bool share_rows = true;
 };
 
 namespace cpu {
@@ -68,14 +71,14 @@ std::size_t point_mlp_backward_workspace(const PointMlpDims& d);
 std::int64_t point_mlp_forward_rows(const PointMlpDims& d, std::byte* workspace);
 std::int64_t point_mlp_backward_rows(const PointMlpDims& d, std::byte* workspace);
 
-/// -> h [tasks, groups * features], index [tasks, groups * features]. Rows with bitwise equal inputs are computed once.
-void point_mlp_forward(const PointMlpDims& d, const PointMlpInputs<float>& in, float* h, std::int32_t* index,
-                       std::byte* workspace);
+/// -> h [tasks, groups * features], index [tasks, groups * features].
+void point_mlp_forward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in, float* h,
+                       std::int32_t* index, std::byte* workspace);
 /// dh, index [tasks, groups * features] -> ds [pairs, symbols] (added when `accumulate`) and dw; null pointers are
 /// skipped.
-void point_mlp_backward(const PointMlpDims& d, const PointMlpInputs<float>& in, const float* dh,
-                        const std::int32_t* index, float* ds, bool accumulate, const PointMlpWeights<float>& dw,
-                        std::byte* workspace);
+void point_mlp_backward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in,
+                        const float* dh, const std::int32_t* index, float* ds, bool accumulate,
+                        const PointMlpWeights<float>& dw, std::byte* workspace);
 
 }  // namespace cpu
 

@@ -185,12 +185,12 @@ std::int64_t point_mlp_backward_rows(const PointMlpDims& d, std::byte* workspace
   return std::accumulate(winners.count, winners.count + d.groups, std::int64_t{0});
 }
 
-void point_mlp_backward(const PointMlpDims& d, const PointMlpInputs<float>& in, const float* dh,
-                        const std::int32_t* index, float* ds, bool accumulate, const PointMlpWeights<float>& dw,
-                        std::byte* workspace) {
+void point_mlp_backward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in,
+                        const float* dh, const std::int32_t* index, float* ds, bool accumulate,
+                        const PointMlpWeights<float>& dw, std::byte* workspace) {
   WorkspaceCutter cutter(workspace);
   Backward b = lay_out(d, cutter);
-  find_point_mlp_rows(d, in.y, b.rows);
+  find_point_mlp_rows(d, options.share_rows, in.y, b.rows);
   find_point_mlp_winners(d, b.rows, dh, index, b.winners);
   pack(d, in.w, b);
   backward_rows(d, in, b);

@@ -84,11 +84,11 @@ std::int64_t point_mlp_forward_rows(const PointMlpDims& d, std::byte* workspace)
   return d.groups * lay_out(d, cutter).rows.count();
 }
 
-void point_mlp_forward(const PointMlpDims& d, const PointMlpInputs<float>& in, float* h, std::int32_t* index,
-                       std::byte* workspace) {
+void point_mlp_forward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in, float* h,
+                       std::int32_t* index, std::byte* workspace) {
   WorkspaceCutter cutter(workspace);
   Forward f = lay_out(d, cutter);
-  find_point_mlp_rows(d, in.y, f.rows);
+  find_point_mlp_rows(d, options.share_rows, in.y, f.rows);
   pack_point_mlp({in.w.w3, in.w.b3, d.hidden, d.hidden, d.hidden, 1}, f.panels3);
   pack_point_mlp({in.w.w6, in.w.b6, d.features, d.hidden, d.hidden, 1}, f.panels6);
   const PointMlpLayers layers = point_mlp_layers(d, in.w, f.panels3, f.panels6);

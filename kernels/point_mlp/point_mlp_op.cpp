@@ -88,8 +88,8 @@ std::unique_ptr<OpState> PointMlpOp::prepare(const Specs& inputs, const Specs& /
 }
 
 void PointMlpOp::run_cpu(const RunContext& c) const {
-  cpu::point_mlp_forward(dims(c.input_specs()), point_mlp_inputs<float>(c, 0, columns()), c.out<float>(0),
-                         c.out<std::int32_t>(1), c.workspace());
+  cpu::point_mlp_forward(dims(c.input_specs()), params().options, point_mlp_inputs<float>(c, 0, columns()),
+                         c.out<float>(0), c.out<std::int32_t>(1), c.workspace());
 }
 
 Work PointMlpOp::work(const Specs& in, const Specs& out) const {
@@ -129,9 +129,9 @@ std::unique_ptr<OpState> PointMlpBackwardOp::prepare(const Specs& inputs, const 
 }
 
 void PointMlpBackwardOp::run_cpu(const RunContext& c) const {
-  cpu::point_mlp_backward(dims(c.input_specs()), point_mlp_inputs<float>(c, 2, columns()), c.in<float>(0),
-                          c.in<std::int32_t>(1), c.out<float>(0), c.accumulate(0), point_mlp_weight_gradients<float>(c),
-                          c.workspace());
+  cpu::point_mlp_backward(dims(c.input_specs()), params().options, point_mlp_inputs<float>(c, 2, columns()),
+                          c.in<float>(0), c.in<std::int32_t>(1), c.out<float>(0), c.accumulate(0),
+                          point_mlp_weight_gradients<float>(c), c.workspace());
 }
 
 Work PointMlpBackwardOp::work(const Specs& in, const Specs& out) const {

@@ -48,6 +48,19 @@ std::int32_t find_block_rows(const PointMlpDims& d, const float* y, std::int64_t
   return count;
 }
 
+/// A row for every cell of the block.
+std::int32_t take_every_cell(const PointMlpDims& d, const float* y, std::int64_t first, std::int64_t last,
+                             std::int32_t* row_of, float* row_y) {
+  std::int32_t count = 0;
+  for (std::int64_t t = 0; t < d.tasks; ++t) {
+    for (std::int64_t i = first; i < last; ++i) {
+      row_y[count] = y[t * d.pairs + i];
+      row_of[t * d.pairs + i] = count++;
+    }
+  }
+  return count;
+}
+
 }  // namespace
 
 std::int64_t point_mlp_block_rows(const PointMlpDims& d) { return d.tasks * pairs_per_block(d); }
@@ -64,15 +77,16 @@ PointMlpRows take_point_mlp_rows(const PointMlpDims& d, WorkspaceCutter& workspa
   return rows;
 }
 
-void find_point_mlp_rows(const PointMlpDims& d, const float* y, PointMlpRows& rows) {
+void find_point_mlp_rows(const PointMlpDims& d, bool share, const float* y, PointMlpRows& rows) {
   const std::int64_t size = table_size(d);
   const std::int64_t blocks_per_table = pieces_of(rows.blocks, std::min(kTables, rows.blocks));
   parallel_ranges(rows.blocks, blocks_per_table, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t b = begin; b < end; ++b) {
       const std::int64_t first = b * rows.pairs_per_block;
       const std::int64_t last = std::min(d.pairs, first + rows.pairs_per_block);
-      rows.block_begin[b + 1] = find_block_rows(d, y, first, last, rows.row_of, rows.y + first * d.tasks,
-                                                rows.tables + begin / blocks_per_table * size, size);
+      rows.block_begin[b + 1] = !share ? take_every_cell(d, y, first, last, rows.row_of, rows.y + first * d.tasks)
+                                       : find_block_rows(d, y, first, last, rows.row_of, rows.y + first * d.tasks,
+                                                         rows.tables + begin / blocks_per_table * size, size);
     }
   });
   rows.block_begin[0] = 0;

@@ -22,7 +22,8 @@ struct PointMlpRows {
 };
 
 PointMlpRows take_point_mlp_rows(const PointMlpDims& d, WorkspaceCutter& workspace);
-void find_point_mlp_rows(const PointMlpDims& d, const float* y, PointMlpRows& rows);
+/// `share`: cells with bitwise equal inputs get one row together.
+void find_point_mlp_rows(const PointMlpDims& d, bool share, const float* y, PointMlpRows& rows);
 
 /// Largest number of rows of one block.
 std::int64_t point_mlp_block_rows(const PointMlpDims& d);

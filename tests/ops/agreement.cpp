@@ -55,6 +55,27 @@ void compare(const Tensor& got, const Tensor& f32, const Tensor& f64, const Allo
   if (largest > 0) agreement.error = std::max(agreement.error, worst / largest);
 }
 
+/// The same for a case with near ties: how many integers differ, and the norm of what reals differ by.
+void compare_norms(const Tensor& got, const Tensor& f64, double near_ties, Agreement& agreement) {
+  constexpr double kMostError = 1e-3;
+  double others = 0, differences = 0, squares = 0;
+  for (std::size_t i = 0; i < f64.values.size(); ++i) {
+    const double difference = got.values[i] - f64.values[i];
+    others += difference != 0 ? 1 : 0;
+    differences += difference * difference;
+    squares += f64.values[i] * f64.values[i];
+  }
+  if (!is_real(got.spec.dtype)) {
+    if (others > near_ties * static_cast<double>(f64.values.size())) {
+      agreement.problem = fmt::format("{}: {} of {} differ", got.name, others, f64.values.size());
+    }
+    return;
+  }
+  const double error = squares > 0 ? std::sqrt(differences / squares) : std::sqrt(differences);
+  if (!(error <= kMostError)) agreement.problem = fmt::format("{}: differs by {:.2g} of its norm", got.name, error);
+  agreement.error = std::max(agreement.error, error);
+}
+
 }  // namespace
 
 Agreement agreement_with_reference(const OpCase& op_case, DeviceKind device, int copies, const std::vector<Tensor>& got,
@@ -64,7 +85,11 @@ Agreement agreement_with_reference(const OpCase& op_case, DeviceKind device, int
   const double more_roundings = device == DeviceKind::cuda ? op_case.cuda_bf16_roundings : 0;
   for (std::size_t i = 0; i < f64.size() && agreement.problem.empty(); ++i) {
     const Allowed allowed = allowed_error(got[i], f32[i], f64[i], op_case.tolerance_factor, copies - 1, more_roundings);
-    compare(got[i], f32[i], f64[i], allowed, agreement);
+    if (op_case.near_ties > 0 && got[i].values.size() == f64[i].values.size()) {
+      compare_norms(got[i], f64[i], op_case.near_ties, agreement);
+    } else {
+      compare(got[i], f32[i], f64[i], allowed, agreement);
+    }
   }
   return agreement;
 }
