@@ -56,6 +56,7 @@ struct PointMlpInputs {
 
 struct PointMlpOptions {
   ProductMath math = ProductMath::f32;  ///< of layers 3 and 6; everything else is f32
+  bool warpgroups = true;               ///< products by warpgroups where the card and the sizes allow it
 };
 
 namespace cpu {
