@@ -59,6 +59,7 @@ struct PointMlpOptions {
   /// The cpu device computes rows with bitwise equal inputs once; false is for measuring what that saves. h and index
   /// are the same bits either way, gradients up to the order of their sums.
   bool share_rows = true;
+  bool warpgroups = true;  ///< products by warpgroups where the card and the sizes allow it
 };
 
 namespace cpu {

@@ -100,6 +100,15 @@ OpCase bf16_case(OpCase c) {
   return c;
 }
 
+/// The same by the kernel for all cards, where sm_90a has one of its own.
+OpCase portable_case(OpCase c) {
+  c.name += "_portable";
+  PointMlpParams params = static_cast<const PointMlpOp&>(*c.op).params();
+  params.options.warpgroups = false;
+  c.op = std::make_shared<PointMlpOp>(std::move(params));
+  return c;
+}
+
 /// Gradients of the tensor-core kernels through given winners. A ReLU's argument near zero may have another sign, after
 /// which gradients are not close any more; here none is near, and a third of the units is off.
 OpCase bf16_backward_case(const OpCase& forward) {
@@ -155,6 +164,12 @@ OperatorTests point_mlp_tests() {
                  bf16_case(point_mlp_case("io", io, 2, 131, 128, 97, 0)),
                  bf16_case(point_mlp_case("io", io, 1, 130, 129, 192, 0)),
                  bf16_case(point_mlp_case("rel", rel, 1, 129, 256, 256, 0)),
+                 portable_case(bf16_case(point_mlp_case("rel", rel, 1, 129, 256, 256, 0))),
+                 bf16_case(point_mlp_case("out", out, 5, 64, 256, 255, 0)),
+                 bf16_case(point_mlp_case("io", io, 2, 65, 193, 257, 0)),
+                 bf16_case(point_mlp_case("rel", rel, 90, 1, 250, 16, 7)),
+                 bf16_case(point_mlp_case("many", {Columns::value_type(6, 1)}, 1, 2, 201, 33, 0)),
+                 bf16_case(point_mlp_case("many", {Columns::value_type(7, 1)}, 1, 3, 201, 33, 0)),
                  bf16_case(point_mlp_case("rel", rel, 2, 3, 5, 259, 0)),
                  bf16_case(point_mlp_case("many", {Columns::value_type(15, 1)}, 5, 7, 16, 9, 0)),
                  bf16_case(point_mlp_case("io", io, 3, 5, 257, 7, 0)),

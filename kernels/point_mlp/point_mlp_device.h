@@ -103,6 +103,12 @@ void merge_point_mlp_maxima(const PointMlpDims& d, const PointMlpMaxima& maxima,
 void point_mlp_maxima_f32(const PointMlpRows& rows, const PointMlpF32Weights& w, const PointMlpMaxima& out,
                           Stream stream);
 
+/// Tile of elements of the kernel that products by warpgroups run on, and whether it computes these sizes here.
+inline constexpr int kPointMlpWgmmaTileRows = 64;
+bool point_mlp_uses_wgmma(const PointMlpDims& d, const PointMlpOptions& options);
+void point_mlp_maxima_wgmma(const PointMlpRows& rows, const PointMlpBf16Weights& w, const PointMlpMaxima& out,
+                            Stream stream);
+
 void point_mlp_maxima_mma(const PointMlpRows& rows, const PointMlpBf16Weights& w, const PointMlpMaxima& out,
                           Stream stream);
 

@@ -32,6 +32,7 @@ struct Forward {
   PointMlpF32Weights f32;
   PointMlpBf16Weights bf16;
   PointMlpMaxima maxima;
+  bool wgmma;
 };
 Forward lay_out_forward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in,
                         WorkspaceCutter& workspace) {
@@ -43,7 +44,9 @@ Forward lay_out_forward(const PointMlpDims& d, const PointMlpOptions& options, c
   } else {
     f.f32 = take_point_mlp_f32_weights(d, false, workspace);
   }
-  f.maxima = take_point_mlp_maxima(d, bf16 ? kPointMlpMmaTileRows : kPointMlpF32TileRows, workspace);
+  f.wgmma = point_mlp_uses_wgmma(d, options);
+  const int tile_rows = f.wgmma ? kPointMlpWgmmaTileRows : bf16 ? kPointMlpMmaTileRows : kPointMlpF32TileRows;
+  f.maxima = take_point_mlp_maxima(d, tile_rows, workspace);
   return f;
 }
 
@@ -83,7 +86,7 @@ void point_mlp_forward(const PointMlpDims& d, const PointMlpOptions& options, co
   const PointMlpMaxima out = f.maxima.pieces == 1 ? PointMlpMaxima{1, h, index} : f.maxima;
   if (options.math == ProductMath::bf16) {
     pack_point_mlp_bf16(d, in.w, false, f.bf16, stream);
-    point_mlp_maxima_mma(f.rows, f.bf16, out, stream);
+    f.wgmma ? point_mlp_maxima_wgmma(f.rows, f.bf16, out, stream) : point_mlp_maxima_mma(f.rows, f.bf16, out, stream);
   } else {
     pack_point_mlp_f32(d, in.w, false, f.f32, stream);
     point_mlp_maxima_f32(f.rows, f.f32, out, stream);

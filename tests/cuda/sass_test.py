@@ -17,25 +17,30 @@ from pathlib import Path
 
 SKIPPED = 77
 
-# Operator's folder, kernel, whether every form of it multiplies on tensor cores.
+# Tensor-core instructions, and the architectures whose code must have one; wgmma is HGMMA and only on sm_90a.
+ANY_PRODUCT = ({"HMMA", "HGMMA"}, None)
+WGMMA = ({"HGMMA"}, {"sm_90a"})
+
+# Operator's folder, kernel, on which tensor-core instructions every form of it multiplies, if any.
 HOT_KERNELS = [
-    ("conv2d", "conv2d_product_kernel", True),
-    ("conv2d", "conv2d_weight_kernel", True),
-    ("conv2d", "conv2d_stem_kernel", True),
-    ("conv2d", "conv2d_stem_weight_kernel", True),
-    ("linear", "linear_mma_kernel", True),
-    ("point_mlp", "point_mlp_maxima_mma_kernel", True),
-    ("point_mlp", "point_mlp_backward_rows_mma_kernel", True),
-    ("point_mlp", "point_mlp_backward_w3_mma_kernel", True),
-    ("soft_exec", "soft_exec_forward_kernel", False),
-    ("soft_exec", "soft_exec_backward_kernel", False),
-    ("batch_norm", "batch_norm_moments_kernel", False),
-    ("batch_norm", "batch_norm_normalize_kernel", False),
-    ("batch_norm", "batch_norm_sums_kernel", False),
-    ("batch_norm", "batch_norm_apply_kernel", False),
-    ("adam_step", "adam_step_kernel", False),
-    ("formula_posterior", "formula_errors_kernel", False),
-    ("formula_posterior", "formula_gradients_kernel", False),
+    ("conv2d", "conv2d_product_kernel", ANY_PRODUCT),
+    ("conv2d", "conv2d_weight_kernel", ANY_PRODUCT),
+    ("conv2d", "conv2d_stem_kernel", ANY_PRODUCT),
+    ("conv2d", "conv2d_stem_weight_kernel", ANY_PRODUCT),
+    ("linear", "linear_mma_kernel", ANY_PRODUCT),
+    ("point_mlp", "point_mlp_maxima_mma_kernel", ANY_PRODUCT),
+    ("point_mlp", "point_mlp_maxima_wgmma_kernel", WGMMA),
+    ("point_mlp", "point_mlp_backward_rows_mma_kernel", ANY_PRODUCT),
+    ("point_mlp", "point_mlp_backward_w3_mma_kernel", ANY_PRODUCT),
+    ("soft_exec", "soft_exec_forward_kernel", None),
+    ("soft_exec", "soft_exec_backward_kernel", None),
+    ("batch_norm", "batch_norm_moments_kernel", None),
+    ("batch_norm", "batch_norm_normalize_kernel", None),
+    ("batch_norm", "batch_norm_sums_kernel", None),
+    ("batch_norm", "batch_norm_apply_kernel", None),
+    ("adam_step", "adam_step_kernel", None),
+    ("formula_posterior", "formula_errors_kernel", None),
+    ("formula_posterior", "formula_gradients_kernel", None),
 ]
 
 RESOURCES = re.compile(r"^\s*Function (\S+):\s*\n\s*REG:(\d+) STACK:(\d+) SHARED:\d+ LOCAL:(\d+)", re.MULTILINE)
@@ -43,7 +48,6 @@ ARCHITECTURE = re.compile(r"^\s*arch = (\S+)", re.MULTILINE)
 FUNCTION = re.compile(r"^\s*Function : (\S+)", re.MULTILINE)
 INSTRUCTION = re.compile(r"^\s*/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?([A-Z0-9_]+)", re.MULTILINE)
 LOCAL_MEMORY = {"LDL", "STL"}
-TENSOR_CORES = {"HMMA", "HGMMA"}
 
 
 def is_kernel(mangled, kernel):
@@ -58,7 +62,7 @@ def split_by(pattern, text):
     return [(m.group(1), text[m.end():end]) for m, end in zip(matches, ends)]
 
 
-def problems_of(kernel, tensor_cores, resources, sass):
+def problems_of(kernel, product, resources, sass):
     """(forms found, problems) of one kernel, from cuobjdump's output for one object."""
     forms, read, problems = 0, 0, []
     for architecture, text in split_by(ARCHITECTURE, resources):
@@ -79,8 +83,10 @@ def problems_of(kernel, tensor_cores, resources, sass):
                 problems.append(f"{name} for {architecture}: no instruction could be read")
             elif used & LOCAL_MEMORY:
                 problems.append(f"{name} for {architecture}: uses local memory ({', '.join(sorted(used & LOCAL_MEMORY))})")
-            if tensor_cores and not used & TENSOR_CORES:
-                problems.append(f"{name} for {architecture}: no tensor-core instruction ({' or '.join(sorted(TENSOR_CORES))})")
+            instructions, architectures = product or (set(), set())
+            needed = architectures is None or architecture in architectures
+            if needed and not used & instructions:
+                problems.append(f"{name} for {architecture}: no tensor-core instruction ({' or '.join(sorted(instructions))})")
     if read != forms:
         problems.append(f"{kernel}: {forms} forms have resources, {read} have instructions")
     return forms, problems
@@ -95,8 +101,8 @@ def check(objects, read):
             print(f"{folder}: has no CUDA kernels in this build")
             continue
         outputs = [(read(o, "--dump-resource-usage"), read(o, "-sass")) for o in own]
-        for _, kernel, tensor_cores in (row for row in HOT_KERNELS if row[0] == folder):
-            results = [problems_of(kernel, tensor_cores, *output) for output in outputs]
+        for _, kernel, product in (row for row in HOT_KERNELS if row[0] == folder):
+            results = [problems_of(kernel, product, *output) for output in outputs]
             forms = sum(count for count, _ in results)
             found = [problem for _, list_of_object in results for problem in list_of_object]
             if forms == 0:
@@ -142,8 +148,8 @@ def self_test():
     good = (f"arch = sm_80\n Function {mangled}:\n  REG:99 STACK:0 SHARED:0 LOCAL:0 CONSTANT[0]:1\n",
             f"arch = sm_80\n\tFunction : {mangled}\n        /*0010*/   @!P0 HMMA.16816.F32.BF16 R4, R8 ;  /* 0x1 */\n")
 
-    def found(old="", new="", kernel="conv2d_product_kernel"):
-        return problems_of(kernel, True, *(text.replace(old, new) if old else text for text in good))
+    def found(old="", new="", kernel="conv2d_product_kernel", product=ANY_PRODUCT):
+        return problems_of(kernel, product, *(text.replace(old, new) if old else text for text in good))
 
     expected = [
         ("good", found(), 1, ""),
@@ -151,6 +157,9 @@ def self_test():
         ("local", found("LOCAL:0", "LOCAL:16"), 1, "16 of local memory"),
         ("spill", found("HMMA.16816.F32.BF16 R4, R8 ;", "HMMA R4 ;\n        /*0020*/  STL.64 [R1], R2 ;"), 1, "uses local memory (STL)"),
         ("CUDA cores", found("HMMA.16816.F32.BF16", "FFMA"), 1, "no tensor-core instruction"),
+        ("HMMA for wgmma", found("sm_80", "sm_90a", product=WGMMA), 1, "no tensor-core instruction (HGMMA)"),
+        ("wgmma elsewhere", found("HMMA", "FFMA", product=WGMMA), 1, ""),
+        ("no product", found("HMMA", "FFMA", product=None), 1, ""),
         ("no code", found("/*0010*/", ""), 1, "no instruction could be read"),
         ("no SASS", found("Function : ", "Name : "), 1, "1 forms have resources, 0 have instructions"),
         ("other kernel", found(kernel="product_kernel"), 0, ""),
