@@ -16,8 +16,8 @@ struct DeviceRadixSort {
   /// Sorts pairs by key, stable. With a null workspace it only says how large that has to be.
   template <class Key, class Value>
   static cudaError_t SortPairs(void* workspace, std::size_t& workspace_bytes, const Key* keys_in, Key* keys_out,
-                               const Value* values_in, Value* values_out, std::int64_t count, int begin_bit, int end_bit,
-                               cudaStream_t /*stream*/) {
+                               const Value* values_in, Value* values_out, std::int64_t count, int begin_bit,
+                               int end_bit, cudaStream_t /*stream*/) {
     constexpr std::size_t kSomething = 256;  // a caller that forgets the workspace fails
     if (workspace == nullptr) {
       workspace_bytes = kSomething;
