@@ -10,6 +10,7 @@ import argparse
 import datetime
 import json
 import pathlib
+import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COLORS = ("#1f6fb2", "#c4541a", "#2e8b57", "#8a4fb0", "#a07d00", "#5c5c5c")
@@ -89,7 +90,7 @@ def plot(curves):
 
 
 def table(curves):
-    lines = ["| run | step | minutes | solved | proved equal | symbolic loss, training images | test images | nearest level right, training | test |",
+    lines = ["| run | step | processor minutes | solved | proved equal | symbolic loss, training images | test images | nearest level right, training | test |",
              "| --- " * 9 + "|"]
     for name, list_ in curves:
         for e in list_:
@@ -98,6 +99,13 @@ def table(curves):
                          f'| {e["symbolic_loss_train"]:.4f} | {e["symbolic_loss_test"]:.4f} '
                          f'| {100 * e["symbols_right_train"]:.0f} % | {100 * e["symbols_right_test"]:.0f} % |')
     return "\n".join(lines) + "\n"
+
+
+def command(run):
+    """The run's command without the paths of the machine that it ran on."""
+    text = (run / "command.txt").read_text().strip()
+    text = re.sub(r"^\S+", "roap", text)
+    return re.sub(r" --out \S+", "", re.sub(r"(cifar10|table):\S+", r"\1:DIR", text))
 
 
 def main():
@@ -113,7 +121,7 @@ def main():
     curves = [(label, evaluations(run)) for label, run in zip(labels, arguments.runs)]
     stem = arguments.out / f"{arguments.name}-{datetime.date.today().isoformat()}"
     stem.with_suffix(".svg").write_text(plot(curves))
-    commands = "\n".join(f"    {(run / 'command.txt').read_text().strip()}" for run in arguments.runs)
+    commands = "\n".join(f"    {command(run)}" for run in arguments.runs)
     stem.with_suffix(".md").write_text(f"# {arguments.name}\n\n![solved tasks and symbolic loss]({stem.name}.svg)\n\n"
                                        f"{table(curves)}\n{commands}\n")
     print(table(curves))
