@@ -14,4 +14,14 @@ std::vector<double> to_columns(const Values& values, std::size_t columns) {
   return result;
 }
 
+/// values [rows, columns], one vector per row.
+template <std::ranges::random_access_range Values>
+std::vector<std::vector<double>> to_rows(const Values& values, std::size_t columns) {
+  std::vector<std::vector<double>> rows;
+  for (auto row = std::begin(values); row != std::end(values); row += static_cast<std::ptrdiff_t>(columns)) {
+    rows.emplace_back(row, row + static_cast<std::ptrdiff_t>(columns));
+  }
+  return rows;
+}
+
 }  // namespace roap

@@ -94,18 +94,11 @@ Predictions run_programs(std::span<const Program> programs, std::span<const doub
   return predictions;
 }
 
-Predictions run_head(Model& model, std::span<const double> symbols) {
-  const std::vector<float> y = model.predict(std::vector<float>(symbols.begin(), symbols.end()));
-  const std::ptrdiff_t pairs = std::ssize(symbols) / model.problem().symbols;
-  Predictions predictions;
-  for (auto row = y.begin(); row != y.end(); row += pairs) predictions.emplace_back(row, row + pairs);
-  return predictions;
-}
-
 /// By the tasks' programs, or without any by the model's MLP.
 Predictions predict(Model& model, std::span<const Program> programs, std::span<const double> symbols) {
-  return programs.empty() ? run_head(model, symbols)
-                          : run_programs(programs, symbols, static_cast<std::size_t>(model.problem().symbols));
+  const auto variables = static_cast<std::size_t>(model.problem().symbols);
+  if (!programs.empty()) return run_programs(programs, symbols, variables);
+  return to_rows(model.predict(std::vector<float>(symbols.begin(), symbols.end())), symbols.size() / variables);
 }
 
 std::vector<Loss> losses(const Predictions& predictions, const Pairs& pairs) {

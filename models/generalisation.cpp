@@ -81,9 +81,7 @@ std::vector<std::vector<double>> search_and_predict(const HalfPairs& lower, cons
   const std::size_t rows = lower.symbols.size() / v;
   const std::vector<double> symbols = to_columns(lower.symbols, v);
   std::vector<search::TaskRows> tasks;
-  for (auto y = lower.y.begin(); y != lower.y.end(); y += static_cast<std::ptrdiff_t>(rows)) {
-    tasks.push_back({"", rows, symbols, {y, y + static_cast<std::ptrdiff_t>(rows)}});
-  }
+  for (std::vector<double>& y : to_rows(lower.y, rows)) tasks.push_back({"", rows, symbols, std::move(y)});
   search::SearchOptions options;
   options.variables = variables;
   options.max_operators = max_operators;
@@ -104,10 +102,7 @@ std::vector<std::vector<double>> fit_and_predict(Model& model, const HalfPairs& 
                                .seed = static_cast<std::uint64_t>(config.train.seed)};
   const HeadFitData data{model.problem().symbols, lower.symbols, lower.y, tasks.sigma};
   const std::vector<float> yhat = fit_heads(data, upper.symbols, options, model.store().device());
-  const std::ptrdiff_t pairs = std::ssize(yhat) / std::ssize(tasks.sigma);
-  std::vector<std::vector<double>> predictions;
-  for (auto row = yhat.begin(); row != yhat.end(); row += pairs) predictions.emplace_back(row, row + pairs);
-  return predictions;
+  return to_rows(yhat, yhat.size() / tasks.sigma.size());
 }
 
 }  // namespace
