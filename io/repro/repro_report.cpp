@@ -63,7 +63,7 @@ bool is_chosen(const StudyResult& result, const RunOutcome& outcome) {
 
 Html runs_table(const StudyResult& result) {
   Html rows = header({"run", "state", "solved", "symbolic loss, test", "test loss", "generalisation", "training loss",
-                      "length", "skipped steps", "seconds"});
+                      "length", "skipped steps", "seconds", "processor seconds"});
   for (const RunOutcome& outcome : result.outcomes) {
     Html cells = element("th", outcome.run->name + (is_chosen(result, outcome) ? " *" : ""));
     cells += element("td", outcome.state);
@@ -71,7 +71,8 @@ Html runs_table(const StudyResult& result) {
     for (const char* key : {"symbolic_loss_test", "test_loss", "generalisation_loss"})
       cells += element("td", shown(outcome, key));
     cells += element("td", outcome.selection ? short_number(*outcome.selection) : "-");
-    for (const char* key : {"program_length", "skipped_steps", "seconds"}) cells += element("td", shown(outcome, key));
+    for (const char* key : {"program_length", "skipped_steps", "seconds", "cpu_seconds"})
+      cells += element("td", shown(outcome, key));
     rows += element("tr", cells);
   }
   return paragraph(
