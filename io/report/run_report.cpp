@@ -48,6 +48,7 @@ constexpr Metric kMetrics[] = {
     {"steps", "steps"},
     {"skipped_steps", "skipped steps"},
     {"seconds", "seconds"},
+    {"cpu_seconds", "processor seconds"},
 };
 
 std::string value_text(const nlohmann::json& line, const char* key) {

@@ -50,6 +50,7 @@ struct PlannedRun {
 /// One data set's share of a plan.
 struct Study {
   std::string id, title, preset;
+  std::string note;  ///< what readers must know before they compare
   std::vector<std::string> settings;
   std::string problem;  ///< why nothing of it can run
   std::vector<RunGroup> groups;

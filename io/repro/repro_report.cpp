@@ -23,27 +23,28 @@ Html header(const std::vector<std::string>& names) {
   return element("tr", head);
 }
 
-Html cell_html(const Cell& cell) {
+Html cell_html(const Cell& cell, const std::string& column) {
   const Verdict verdict = cell.judgement.verdict;
   Html lines = element("div", {{"class", "value"}}, text(cell.ours));
   if (cell.numbers.ours) lines += element("small", cell.interval);
   lines += element("small", "paper: " + cell.paper);
   lines += element("span", {{"class", verdict_style(verdict)}}, text(verdict_text(verdict)));
-  return element("td", lines + element("small", cell.judgement.reason));
+  if (verdict != Verdict::ours) lines += element("small", cell.judgement.reason);
+  return element("td", {{"data-label", column}}, lines);
 }
 
 Html verdict_table(const std::vector<RowResult>& table, const std::vector<std::string>& columns) {
   std::vector<std::string> names{"model"};
   names.insert(names.end(), columns.begin(), columns.end());
-  Html rows = header(names);
+  Html rows;
   for (const RowResult& row : table) {
     std::string note = row.best ? "run " + row.best->run->name : row.reason;
     if (row.runs.size() > 1) note += fmt::format(" (of {})", row.runs.size());
     Html cells = element("th", text(row.row->label) + element("small", note));
-    for (const Cell& cell : row.cells) cells += cell_html(cell);
+    for (std::size_t c = 0; c < columns.size(); ++c) cells += cell_html(row.cells[c], columns[c]);
     rows += element("tr", cells);
   }
-  return scrolled(rows, "facts verdicts");
+  return scrolled(element("thead", header(names)) + element("tbody", rows), "facts verdicts");
 }
 
 std::string shown(const RunOutcome& outcome, const char* key) {
@@ -62,7 +63,7 @@ bool is_chosen(const StudyResult& result, const RunOutcome& outcome) {
 
 Html runs_table(const StudyResult& result) {
   Html rows = header({"run", "state", "solved", "symbolic loss, test", "test loss", "generalisation", "training loss",
-                      "length", "skipped steps", "seconds"});
+                      "length", "skipped steps", "seconds", "processor seconds"});
   for (const RunOutcome& outcome : result.outcomes) {
     Html cells = element("th", outcome.run->name + (is_chosen(result, outcome) ? " *" : ""));
     cells += element("td", outcome.state);
@@ -70,7 +71,8 @@ Html runs_table(const StudyResult& result) {
     for (const char* key : {"symbolic_loss_test", "test_loss", "generalisation_loss"})
       cells += element("td", shown(outcome, key));
     cells += element("td", outcome.selection ? short_number(*outcome.selection) : "-");
-    for (const char* key : {"program_length", "skipped_steps", "seconds"}) cells += element("td", shown(outcome, key));
+    for (const char* key : {"program_length", "skipped_steps", "seconds", "cpu_seconds"})
+      cells += element("td", shown(outcome, key));
     rows += element("tr", cells);
   }
   return paragraph(
@@ -187,7 +189,7 @@ Html commands_html(const StudyResult& result) {
 Html study_html(const StudyResult& result, const MeasureRun& measure) {
   const Study& study = *result.study;
   const std::string p = study.id + "-";
-  Html body;
+  Html body = paragraph(study.note, "note");
   if (!study.problem.empty()) body += paragraph("Not run: " + study.problem, "warn");
   if (!result.table1.empty())
     body += section(p + "table1", "Table 1: the models", verdict_table(result.table1, kTable1Columns));

@@ -128,6 +128,7 @@ Json results_json(const Plan& plan, const std::vector<StudyResult>& results) {
   for (const StudyResult& result : results) {
     Json study{{"id", result.study->id},
                {"title", result.study->title},
+               {"note", result.study->note},
                {"preset", result.study->preset},
                {"settings", result.study->settings}};
     if (!result.study->problem.empty()) study["problem"] = result.study->problem;
@@ -153,7 +154,7 @@ std::string results_markdown(const Plan& plan, const std::vector<StudyResult>& r
   std::string text =
       fmt::format("# Reproduction at scale {}: {}\n\n{}\n\n", plan.options.scale, plan.options.table, verdict_rule());
   for (const StudyResult& result : results) {
-    text += fmt::format("## {}\n\n", result.study->title);
+    text += fmt::format("## {}\n\n{}\n\n", result.study->title, result.study->note);
     if (!result.study->problem.empty()) text += fmt::format("Not run: {}\n\n", result.study->problem);
     if (!result.table1.empty()) text += "### Table 1\n\n" + table_markdown(result.table1, kTable1Columns);
     if (!result.table2.empty()) text += "### Table 2\n\n" + table_markdown(result.table2, kTable2Columns);

@@ -39,8 +39,7 @@ nlohmann::json results_of(const TempFolder& folder, const std::string& study) {
 std::vector<nlohmann::json> run_metrics(const nlohmann::json& results) {
   std::vector<nlohmann::json> metrics;
   for (nlohmann::json run : results["studies"][0]["runs"]) {
-    run["metrics"].erase("seconds");
-    run["metrics"].erase("run");
+    for (const char* key : {"seconds", "cpu_seconds", "run"}) run["metrics"].erase(key);
     metrics.push_back(run["metrics"]);
   }
   return metrics;
@@ -97,6 +96,23 @@ TEST(Repro, AnInterruptedStudyGoesOnAtTheSameRunAndStep) {
     EXPECT_EQ(metrics_lines(folder / (std::string("study/runs/") + run)),
               metrics_lines(folder / (std::string("whole/runs/") + run)));
   }
+}
+
+TEST(Repro, ADivergedRunIsReportedAndTheOthersGoOn) {
+  const TempFolder folder;
+  Arguments arguments = tiny_study("figure6", "study", 40);
+  for (const char* setting : {"train.lr=10", "train.on_nan=stop", "train.sharpness=1000", "model.lines=60",
+                              "train.loss=gaussian", "train.clip=0", "train.warmup_steps=0"}) {
+    arguments.insert(arguments.end(), {"--set", setting});
+  }
+  const Result result = repro(folder, arguments);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  expect_contains(result.err, "digits-roap-seed0 diverged");
+  expect_contains(result.err, "digits-roap-seed1 diverged");
+  expect_contains(io::read_file(folder / "study/report.md"), "diverged at step ");
+  const std::string status = io::read_file(folder / "study/runs/digits-roap-seed0/STATUS");
+  EXPECT_EQ(repro(folder, {"figure6", "--resume", "--out", "study"}).exit_code, 0);
+  EXPECT_EQ(io::read_file(folder / "study/runs/digits-roap-seed0/STATUS"), status) << "a diverged run stays as it is";
 }
 
 TEST(Repro, ThePlanAloneTrainsNothing) {
