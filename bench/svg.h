@@ -12,9 +12,10 @@ class LogChart {
   struct Series {
     std::string name;
     std::vector<std::pair<double, double>> points;
-    bool line = true, dashed = false, dots = true, hollow = false;
+    bool line = true, dashed = false, dots = true;
     int colour = 0;
     std::vector<std::string> titles{};  ///< shown when the pointer rests on a point; empty: none
+    bool hollow = false;                ///< dots
   };
 
   LogChart(std::string title, std::string x_label, std::string y_label)
