@@ -108,10 +108,9 @@ const std::vector<ConfigKey>& table() {
        "roap: programs come from the synthesizer and are sampled; marginal: all formulas of [search] are weighed by "
        "how "
        "well they explain y; hybrid: the grounder learns as with marginal, and a synthesizer learns on its symbols; "
-       "free: each task has its own free logits; softmax: no Gumbel noise; tree: the tree "
-       "sketch; mlp-disjoint: no programs, each task has an MLP on the symbols; mlp-onehot: no programs, one MLP on "
-       "the "
-       "symbols and a one-hot code of the task."},
+       "free: each task has its own free logits; softmax: no Gumbel noise; tree: the tree sketch; mlp-disjoint: no "
+       "programs, each task has an MLP on the symbols; mlp-onehot: no programs, one MLP on the symbols and a one-hot "
+       "code of the task."},
       {ROAP_KEY(train.seed), NumberRange{0, kMaxSeed},
        "Initial weights, noise and sample order; same seed, same bits."},
       {ROAP_KEY(train.steps), NumberRange{0, kMaxSteps}, "Length of the run in steps; 0 when train.epochs says it."},
