@@ -90,8 +90,10 @@ void add_rows(Study& study, const Sizes& sizes, bool paper_scale) {
   if (!paper_scale) study.table1.push_back({"published-loss", sizes.other_loss_label, {"other-loss"}, {}, ""});
   study.table2 = {{"many", "all tasks", {sizes.many_tasks > 0 ? "many-tasks" : "roap"}, {}, ""},
                   {"one", "one task", {"one-task"}, {}, ""}};
-  study.figure5 = {{"depth-3", "3", {"depth-3"}, {}, ""}, {"depth-10", "10", {"depth-10"}, {}, ""}};
-  for (const int depth : sizes.figure5_depths) {
+  std::vector<int> depths = sizes.figure5_depths;
+  depths.insert(depths.end(), {3, 10});
+  std::ranges::sort(depths);
+  for (const int depth : depths) {
     const std::string id = fmt::format("depth-{}", depth);
     study.figure5.push_back({id, std::to_string(depth), {id}, {}, ""});
   }

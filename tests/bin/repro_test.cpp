@@ -162,6 +162,11 @@ TEST(Repro, DamagedStudiesAndRunsAreTold) {
   const std::string config = io::read_file(folder / "study/runs/digits-roap-seed0/config.toml");
   write_text(folder / "study/runs/digits-roap-seed0/config.toml", config + "\n[other]\nkey = 1\n");
   expect_repro_failure(folder, resume, kCheckpoint, {"digits-roap-seed0/config.toml"});
+  std::string changed = config;
+  changed.replace(changed.find("grounder_width = 2"), 18, "grounder_width = 4");
+  write_text(folder / "study/runs/digits-roap-seed0/config.toml", changed);
+  expect_repro_failure(folder, resume, kUsage,
+                       {"digits-roap-seed0 was trained with other settings than the plan's now"});
   EXPECT_EQ(io::read_file(folder / "study/report.html"), page) << "an error changes nothing";
   write_text(folder / "study/runs/digits-roap-seed0/config.toml", config);
 
