@@ -172,11 +172,13 @@ std::string table(const Report& report) {
 
 std::string page_of(const Report& report) {
   std::string charts;
-  for (const auto& [device, ceilings] : report.ceilings) charts += roofline(report, device, ceilings);
+  for (const auto& [device, ceilings] : report.ceilings)
+    charts += report.benchmark == "scaling" ? "" : roofline(report, device, ceilings);
   for (const char* axis : {"tasks", "pairs", "lines", "threads"}) charts += scaling(report, axis);
   charts += breakdown(report);
-  std::string page = style() + fmt::format("<h1>roap-bench {}</h1>\n<p>{}, {}, {} threads</p>\n", report.benchmark,
-                                           report.date, escaped(report.processor), report.threads);
+  std::string page =
+      style() + fmt::format("<h1>roap-bench {}</h1>\n<p>{}, {}, {} threads{}</p>\n", report.benchmark, report.date,
+                            escaped(report.processor), report.threads, report.processor_time ? ", processor time" : "");
   for (const auto& [device, c] : report.ceilings) {
     page += fmt::format("<p>{}: {:.1f} GB/s copied, {:.1f} GFLOP/s f32, measured by the same process.</p>\n", device,
                         1e-9 * c.bytes, 1e-9 * c.f32_flop);

@@ -98,6 +98,7 @@ Json to_json(const Report& report) {
             {"processor", report.processor},
             {"threads", report.threads},
             {"load", report.load},
+            {"clock", report.processor_time ? "processor" : "wall"},
             {"peak_resident_bytes", report.peak_resident_bytes}};
   for (const auto& [device, c] : report.ceilings) {
     json["ceilings"][device] = {
@@ -128,6 +129,7 @@ Report read_report(const std::string& file) {
     report.processor = json.at("processor");
     report.threads = json.at("threads");
     report.load = json.at("load");
+    report.processor_time = json.at("clock") == "processor";
     for (const Json& m : json.at("measurements")) report.measurements.push_back(measurement_from(m, report.benchmark));
     return report;
   } catch (const Json::exception& error) {
@@ -139,7 +141,9 @@ std::string text_of(const Report& report) {
   std::string text = fmt::format("roap-bench {} of {}, {}, {} threads, load {:.1f}\n", report.benchmark, report.date,
                                  report.processor, report.threads, report.load);
   constexpr double kQuiet = 0.5;
-  if (report.load > kQuiet) text += "other programs are running: compare within this call, and fastest runs, only\n";
+  if (report.processor_time) text += "seconds are processor time of the one thread\n";
+  if (report.load > kQuiet && !report.processor_time)
+    text += "other programs are running: compare within this call, and fastest runs, only\n";
   for (const auto& [device, c] : report.ceilings) {
     text +=
         fmt::format("{}: measured here {:.1f} GB/s copied, {:.1f} GFLOP/s f32{}\n", device, 1e-9 * c.bytes,

@@ -40,6 +40,7 @@ struct ScalingFit {
 struct Report {
   std::string benchmark, date, processor;
   int threads = 0;
+  bool processor_time = false;     ///< seconds are the process's processor time, not the clock's
   double peak_resident_bytes = 0;  ///< of the whole process at the end
   double load = 0;  ///< other programs' share of the machine: load average of the last minute at the start
   std::map<std::string, Ceilings> ceilings{};  ///< by device

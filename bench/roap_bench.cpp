@@ -37,6 +37,8 @@ void add_common(CLI::App& command, Arguments& a) {
   command.add_option("--threads", a.options.threads, "CPU threads; 0 is all cores")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
+  command.add_flag("--processor-time", a.options.processor_time,
+                   "processor time of one thread instead of the clock, for a machine where other programs run");
   command.add_option("--repetitions", a.options.effort.repetitions, "of each measurement, at most")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
@@ -82,7 +84,9 @@ CLI::App* add_command(CLI::App& app, Arguments& a, int& exit_code, const char* n
   add_common(*command, a);
   command->callback([&a, &exit_code, name, run] {
     a.options.effort.cold = !a.warm;
-    if (!a.compare.empty()) read_report(a.compare);  // before anything is measured
+    if (!a.compare.empty() && read_report(a.compare).processor_time != a.options.processor_time) {
+      throw UsageError(fmt::format("--compare {}: measured by another clock (--processor-time)", a.compare));
+    }
     Session session(name, a.options);
     run(session);
     session.report().peak_resident_bytes = static_cast<double>(peak_resident_bytes());

@@ -7,6 +7,7 @@
 
 #include "engine/cuda/cuda.h"
 #include "engine/device.h"
+#include "engine/host_clock.h"
 
 namespace roap::bench {
 
@@ -28,7 +29,12 @@ int cuda_index(const std::string& device) {
 }  // namespace
 
 Session::Session(const std::string& benchmark, const Options& options) : options_(options), started_(now()) {
+  if (options.processor_time && (options.threads != 1 || options.device != "cpu")) {
+    throw UsageError("--processor-time measures one thread of the CPU: add --threads 1 --device cpu");
+  }
+  use_host_clock(options.processor_time ? HostClock::processor : HostClock::wall);
   report_ = start_report(benchmark, set_threads(options.threads));
+  report_.processor_time = options.processor_time;
   const bool all = options.device == "all";
   if (all || options.device == "cpu") devices_.push_back(DeviceKind::cpu);
   if (all ? !cuda_status().devices.empty() : options.device != "cpu") {

@@ -13,7 +13,8 @@ struct Options {
   std::string device = "all";  ///< cpu, cuda, cuda:N or all there are
   int threads = 0;             ///< of the CPU; 0: all
   Effort effort{};
-  double max_seconds = 600;  ///< of the whole call; what would exceed it is left out, with a note
+  bool processor_time = false;  ///< measure the process's processor time; needs threads = 1 and the cpu alone
+  double max_seconds = 600;     ///< of the whole call; what would exceed it is left out, with a note
 };
 
 /// One call of the program: its devices, its time, and what it found so far.

@@ -3,9 +3,9 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
+#include "engine/host_clock.h"
 #include "kernels/common/parallel.h"
 
 namespace roap::bench {
@@ -43,10 +43,9 @@ void set_up_google_benchmark() {
 }  // namespace
 
 double seconds_of(const std::function<void()>& call) {
-  using Clock = std::chrono::steady_clock;
-  const auto start = Clock::now();
+  const double start = host_seconds();
   call();
-  return std::chrono::duration<double>(Clock::now() - start).count();
+  return host_seconds() - start;
 }
 
 void empty_private_caches() {

@@ -29,7 +29,7 @@ std::vector<std::vector<double>> time_in_turns(const std::vector<Timed>& things,
 /// Reads and writes more memory than the private caches of all threads hold.
 void empty_private_caches();
 
-/// Seconds of a call by the clock.
+/// Seconds of a call by the host's clock.
 double seconds_of(const std::function<void()>& call);
 
 }  // namespace roap::bench

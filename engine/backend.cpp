@@ -4,10 +4,10 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <vector>
 
+#include "engine/host_clock.h"
 #include "engine/roofline.h"
 
 namespace roap {
@@ -29,14 +29,11 @@ class HostReadback : public Readback {
 class HostTimeline : public Timeline {
  public:
   explicit HostTimeline(std::size_t points) : points_(points) {}
-  void mark(std::size_t index) override { points_[index] = Clock::now(); }
-  double seconds(std::size_t from, std::size_t to) override {
-    return std::chrono::duration<double>(points_[to] - points_[from]).count();
-  }
+  void mark(std::size_t index) override { points_[index] = host_seconds(); }
+  double seconds(std::size_t from, std::size_t to) override { return points_[to] - points_[from]; }
 
  private:
-  using Clock = std::chrono::steady_clock;
-  std::vector<Clock::time_point> points_;
+  std::vector<double> points_;
 };
 
 class HostBackend : public Backend {

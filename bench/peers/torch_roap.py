@@ -222,6 +222,7 @@ class Variant:
 def measure(a):
     """{variant: {part: [seconds]}}, variants in turn; one that PyTorch cannot run gets the reason instead."""
     seconds, ready = {}, {}
+    clock = time.process_time if a.processor_time else time.perf_counter
     for name in a.variant:
         try:
             ready[name] = Variant(name, a)
@@ -234,9 +235,9 @@ def measure(a):
     for _ in range(a.steps):
         for name, variant in ready.items():
             for part, run in variant.parts.items():
-                start = time.perf_counter()
+                start = clock()
                 run()
-                seconds[name][part].append(time.perf_counter() - start)
+                seconds[name][part].append(clock() - start)
     return seconds
 
 
@@ -246,8 +247,11 @@ def main():
     for name, default in sizes.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--variant", nargs="+", choices=VARIANTS, default=["eager"], help="measured in turn")
+    parser.add_argument("--processor-time", action="store_true", help="of one thread instead of the clock, where other programs run")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     a = parser.parse_args()
+    if a.processor_time and a.threads != 1:
+        parser.error("--processor-time measures one thread: add --threads 1")
     torch.set_num_threads(a.threads)
     check_same_algorithm(16)
     measured = measure(a)

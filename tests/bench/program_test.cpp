@@ -47,6 +47,7 @@ TEST(BenchProgram, BadArgumentsAreUsageErrors) {
   expect_failure(folder, {"ops", "--device", "cpu", "--filter", "no such"}, kUsage, {"--filter no such"});
   expect_failure(folder, {"ops", "--repetitions", "0"}, kUsage, {"--repetitions"});
   expect_failure(folder, {"step", "--device", "cpu", "--preset", "digit"}, kUsage, {"did you mean \"digits\"?"});
+  expect_failure(folder, {"ops", "--processor-time"}, kUsage, {"--threads 1 --device cpu"});
   expect_failure(folder, {"step", "--pairs", "0"}, kUsage, {"--pairs"});
   expect_failure(folder, {"scaling", "--device", "cpu", "--axis", "width"}, kUsage, {"--axis width"});
   for (const char* command : {"ops", "step", "search", "scaling"}) {
