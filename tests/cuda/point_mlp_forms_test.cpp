@@ -104,7 +104,7 @@ class PointMlpForms : public testing::TestWithParam<bool> {
     set_up_cuda();
     set_schedule(3);
   }
-  static PointMlpOptions options() { return {ProductMath::bf16, GetParam()}; }
+  static PointMlpOptions options() { return {.math = ProductMath::bf16, .warpgroups = GetParam()}; }
 };
 
 TEST_P(PointMlpForms, TheWinnersValueIsTheMaximum) {
@@ -207,7 +207,7 @@ TEST(PointMlpChoice, WarpgroupsMultiplyWhereTheyCan) {
   set_up_cuda();
   const Network n(1, 1, 256, 256), narrow(1, 1, 192, 256);
   if (!cuda::point_mlp_uses_wgmma(n.d, {ProductMath::bf16})) GTEST_SKIP() << "not sm_90a";
-  EXPECT_FALSE(cuda::point_mlp_uses_wgmma(n.d, {ProductMath::bf16, false}));
+  EXPECT_FALSE(cuda::point_mlp_uses_wgmma(n.d, {.math = ProductMath::bf16, .warpgroups = false}));
   EXPECT_FALSE(cuda::point_mlp_uses_wgmma(n.d, {ProductMath::f32}));
   EXPECT_FALSE(cuda::point_mlp_uses_wgmma(narrow.d, {ProductMath::bf16}));
 }
