@@ -142,7 +142,7 @@ TEST(Plan, BranchesShareEverythingButThePriorAndStartAtACheckpoint) {
     ++branches;
     const auto parent = std::ranges::find(plan.studies[0].runs, run.branch_of, &PlannedRun::name);
     ASSERT_NE(parent, plan.studies[0].runs.end());
-    EXPECT_EQ(run.branch_step, 300);
+    EXPECT_EQ(run.branch_step, run.config->train.steps / 2);
     EXPECT_EQ(run.branch_step % parent->config->checkpoint.every_steps, 0);
     EXPECT_EQ(parent->config->checkpoint.keep, 0) << "all are kept";
     Config same = *run.config;
@@ -240,6 +240,14 @@ TEST_F(Results, RunSuccessCountsRunsAndFigure5CountsTasks) {
   EXPECT_EQ(figure.counts[0].back(), "1 / 1");
   EXPECT_EQ(figure.counts[1].back(), "1 / 2");
   EXPECT_EQ(figure.counts[1].front(), "no finished run");
+}
+
+TEST_F(Results, TheEvaluationsOwnWordOnSuccessCounts) {
+  auto said = nlohmann::json::parse(line(2, 0.2, 0.06));
+  said["run_success"] = true;
+  write_run("digits-roap-seed0", said.dump());
+  const Plan plan = make_plan(options("table2", "smoke"));
+  EXPECT_EQ(collect_results(plan, folder_.path())[0].table2[0].cells[0].ours, "1 of 1 runs, 100 %");
 }
 
 TEST_F(Results, Figure6TellsKindsByTheProtocol) {
