@@ -1,3 +1,6 @@
+#include <iterator>
+#include <sstream>
+
 #include "tests/bin/run_roap.h"
 
 namespace roap::bin {
@@ -69,6 +72,19 @@ TEST(Repro, AStudyEndsWithAReportInThreeForms) {
   EXPECT_EQ(metrics_lines(folder / "study/runs/digits-roap-seed0")[10]["error"], lines.front()["error"]);
   EXPECT_NE(metrics_lines(folder / "study/runs/digits-roap-seed0")[10]["loss"], lines.front()["loss"])
       << "the prior counts";
+}
+
+TEST(Repro, ABranchEndsAsARunThatNeverHadThePrior) {
+  const TempFolder folder;
+  ASSERT_EQ(repro(folder, tiny_study("figure6", "study", 20)).exit_code, 0);
+  const std::string name = "digits-no-prior-seed1";
+  std::istringstream command(io::read_file(folder / ("study/runs/" + name + "/command.txt")));
+  const std::vector<std::string> words{std::istream_iterator<std::string>(command), {}};
+  const Result result = run(folder, {words.begin() + 1, words.end()});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const std::string model = "/checkpoints/step-20/model.safetensors";
+  EXPECT_EQ(io::read_file(folder / ("study/runs/" + name + model)), io::read_file(folder / (name + model)));
+  EXPECT_NE(io::read_file(folder / ("study/runs/digits-roap-seed1" + model)), io::read_file(folder / (name + model)));
 }
 
 TEST(Repro, AnInterruptedStudyGoesOnAtTheSameRunAndStep) {
