@@ -57,6 +57,8 @@ class StepTimer {
   };
   [[nodiscard]] const std::map<std::string, Part>& parts() const { return parts_; }
   [[nodiscard]] const Part& whole() const { return whole_; }
+  /// Steps that were not finite, so that their update was left out and took no time.
+  [[nodiscard]] int skipped() const { return skipped_; }
   void forget_times() {
     for (auto& [type, part] : parts_) part.seconds.clear();
   }
@@ -73,7 +75,7 @@ class StepTimer {
   double timed_step() {
     Executor& executor = trainer_.executor();
     executor.start_timing();
-    const double seconds = seconds_of([&] { trainer_.step(); });
+    const double seconds = seconds_of([&] { skipped_ += trainer_.step().skipped ? 1 : 0; });
     std::map<std::string, double> sums;
     const auto& nodes = trainer_.graph().nodes();
     for (std::size_t n = 0; n < nodes.size(); ++n) sums[std::string(nodes[n].op->type())] += executor.node_seconds()[n];
@@ -85,6 +87,7 @@ class StepTimer {
  private:
   Trainer& trainer_;
   DeviceKind device_;
+  int skipped_ = 0;
   std::map<std::string, Part> parts_;
   Part whole_;
 };
@@ -144,7 +147,11 @@ bool time_steps(Session& session, const std::string& name, const io::Config& con
     timer.forget_times();
     for (std::size_t i = 0; i < seconds.size(); ++i) timer.timed_step();
   }
-  const auto sizes = sizes_of(config, median(seconds));
+  auto sizes = sizes_of(config, median(seconds));
+  sizes["skipped_steps"] = timer.skipped();
+  if (timer.skipped() > 0) {
+    session.leave_out(fmt::format("{}: the update of {} steps", name, timer.skipped()), "they were not finite");
+  }
   add_part(session, name, timer.whole(), std::move(seconds), device, bytes, sizes);
   for (const auto& [type, part] : timer.parts()) {
     add_part(session, fmt::format("{}: {}", name, type), part, part.seconds, device, 0, {});
