@@ -25,8 +25,9 @@ TEST_P(Ground, RepeatedImagesGiveTheBitsOfComputingEach) {
   EXPECT_TRUE(model.ground(images.pixels, images.count, {}).empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Grounders, Ground, testing::Values("resnet-small", "resnet18"),
-                         [](const auto& info) { return std::string(info.param) == "resnet18" ? "ResNet18" : "Small"; });
+INSTANTIATE_TEST_SUITE_P(Grounders, Ground, testing::Values("resnet-small", "resnet18"), [](const auto& grounder) {
+  return std::string(grounder.param) == "resnet18" ? "ResNet18" : "Small";
+});
 
 }  // namespace
 }  // namespace roap
