@@ -43,11 +43,6 @@ Timed timed_node(const std::string& name, CaseRun& run, std::size_t node, Device
           }};
 }
 
-bool uses_bf16(const RunContext& context) {
-  return std::any_of(context.input_specs().begin(), context.input_specs().end(),
-                     [](const TensorSpec& spec) { return spec.dtype == DType::bf16; });
-}
-
 double bytes_of(const RunContext& context, DeviceKind device) {
   double bytes = 0;
   for (const auto* specs : {&context.input_specs(), &context.output_specs()}) {
@@ -97,7 +92,7 @@ void time_node(Session& session, const OpsOptions& options, const std::string& n
     m.implementation = things[i].name;
     m.seconds = seconds[i];
     m.work = work;
-    m.floor = floor_seconds(work, uses_bf16(context), session.ceilings(device));
+    m.floor = floor_seconds(work, session.ceilings(device));
     m.bytes = bytes_of(context, device) + static_cast<double>(run.executor().plan().workspaces[node].bytes);
     m.launches = i == 0 ? 1 : 0;
     m.error = errors[i];

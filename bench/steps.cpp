@@ -28,11 +28,6 @@ double available_bytes(const Backend& backend, DeviceKind device) {
   return 0;
 }
 
-bool uses_bf16(const Graph& graph, const Node& node) {
-  return std::any_of(node.inputs.begin(), node.inputs.end(),
-                     [&](TensorId id) { return graph.spec(id).dtype == DType::bf16; });
-}
-
 /// Steps of one trainer: the seconds of the whole and of each kind of operator, step by step.
 class StepTimer {
  public:
@@ -47,7 +42,7 @@ class StepTimer {
         sum->work.flop += work.flop;
         sum->work.bytes += work.bytes;
         sum->work.dense_flop += work.dense();
-        sum->floor += floor_seconds(work, uses_bf16(trainer_.graph(), nodes[n]), ceilings);
+        sum->floor += floor_seconds(work, ceilings);
         ++sum->nodes;
       }
     }

@@ -18,6 +18,7 @@ void add_use_commands(CLI::App& app, int& exit_code);     // eval, programs, pre
 void add_search_commands(CLI::App& app, int& exit_code);  // search, solve
 void add_trace_command(CLI::App& app, int& exit_code);    // trace
 void add_profile_command(CLI::App& app, int& exit_code);  // profile
+void add_report_command(CLI::App& app, int& exit_code);   // report
 void add_info_commands(CLI::App& app, int& exit_code);    // tasks, graph, config, doctor
 
 /// The options that make a config: a preset or file, then --set and the short forms, in this order.
@@ -42,7 +43,7 @@ struct LoadedRun {
   io::Experiment experiment;
   std::unique_ptr<Model> model;
   TrainerState state;
-  double seconds = 0;
+  io::TrainingTime time;
 };
 /// Empty overrides leave the run's own data.source and device.name.
 LoadedRun load_run(const std::string& path, const std::string& data_override = "",

@@ -18,7 +18,8 @@ void ConfigOptions::add_to(CLI::App& command) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command.add_option("--data", data, "digits or cifar10:DIR (data.source)");
-  command.add_option("--method", method, "roap, marginal, hybrid, free, softmax or tree (train.method)");
+  command.add_option("--method", method,
+                     "roap, marginal, hybrid, free, softmax, tree, mlp-disjoint or mlp-onehot (train.method)");
   command.add_option("--device", device, "auto, cpu, cuda or cuda:N (device.name)");
   command.add_option("--seed", seed, "of weights, pairs and noise (train.seed)");
 }
@@ -66,6 +67,12 @@ LoadedRun load_run(const std::string& path, const std::string& data_override, co
   if (task_set == io::TaskSet::unseen && config.train.method == "free") {
     throw UsageError("method free has logits for the tasks it trained on only: nothing can be said about unseen ones");
   }
+  if (task_set == io::TaskSet::unseen && method_parts(config).head) {
+    throw UsageError(
+        fmt::format("method {} has an MLP for the tasks it trained on only; --generalisation fits new ones "
+                    "to new tasks",
+                    config.train.method));
+  }
   const DeviceKind device = prepare_device(config);
   const io::Checkpoint checkpoint = io::load_newest_intact(folder.path(), warn, config_hash);
   io::Experiment experiment = io::load_experiment(config, data_override, task_set);
@@ -76,7 +83,7 @@ LoadedRun load_run(const std::string& path, const std::string& data_override, co
           std::move(experiment),
           std::move(model),
           io::restore_state(checkpoint),
-          checkpoint.info.extra.value("seconds", 0.0)};
+          io::trained_time(checkpoint)};
 }
 
 std::vector<float> ground_files(Model& model, const std::vector<std::string>& files) {

@@ -47,7 +47,7 @@ class Profile {
     for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
       const Node& node = graph.nodes()[n];
       Row row{node.name, std::string(node.op->type()), executor.node_seconds()[n] / steps, 0, work[n]};
-      row.floor = floor_seconds(row.work, uses_bf16(graph, node), ceilings_);
+      row.floor = floor_seconds(row.work, ceilings_);
       rows_.push_back(row);
     }
   }
@@ -78,11 +78,6 @@ class Profile {
     while (trainer.in_flight() > 0) trainer.collect();
     return (monotonic_seconds() - started) / steps;
   }
-  static bool uses_bf16(const Graph& graph, const Node& node) {
-    const auto is_bf16 = [&](TensorId id) { return graph.spec(id).dtype == DType::bf16; };
-    return std::any_of(node.inputs.begin(), node.inputs.end(), is_bf16);
-  }
-
   std::vector<Row> rows_;
   Ceilings ceilings_;
   double whole_ = 0;

@@ -14,14 +14,14 @@ namespace {
 constexpr double kTerminalInterval = 0.2;  // seconds between two drawings
 constexpr double kLogInterval = 10;
 
-std::string duration(double seconds) {
+}  // namespace
+
+std::string duration_text(double seconds) {
   const auto s = static_cast<std::int64_t>(seconds + 0.5);
   if (s < 100) return fmt::format("{} s", s);
   if (s < 6000) return fmt::format("{} min {:02} s", s / 60, s % 60);
   return fmt::format("{} h {:02} min", s / 3600, s / 60 % 60);
 }
-
-}  // namespace
 
 double monotonic_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -51,7 +51,7 @@ void Progress::draw(std::uint64_t step, double loss, const std::string& annealin
   const double left = static_cast<double>(steps_ - step) / std::max(rate, 1e-9);
   const std::string text =
       fmt::format("step {}/{}  loss {:.4f}  {}  {:.1f} steps/s ({:.0f} pairs/s)  {} left", step, steps_, loss,
-                  annealing, rate, rate * static_cast<double>(pairs_per_step_), duration(left));
+                  annealing, rate, rate * static_cast<double>(pairs_per_step_), duration_text(left));
   if (!terminal_) {
     fmt::print(stderr, "{}\n", text);
     return;

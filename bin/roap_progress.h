@@ -27,6 +27,9 @@ class Progress {
   bool drawn_ = false;
 };
 
+/// "90 s", "12 min 05 s", "3 h 20 min"
+std::string duration_text(double seconds);
+
 /// Seconds of a clock that never goes back.
 double monotonic_seconds();
 

@@ -16,18 +16,11 @@ namespace {
 
 constexpr int kMaxRollbacks = 10;  // then the run has diverged for good
 
-volatile std::sig_atomic_t interrupted_by = 0;
+volatile std::sig_atomic_t signal_received = 0;
 
-/// The first signal asks for a stop after the current step; a second one ends the process at once.
 void on_signal(int signal) {
-  interrupted_by = signal;
+  signal_received = signal;
   std::signal(signal, SIG_DFL);
-}
-
-void catch_signals() {
-  interrupted_by = 0;
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
 }
 
 /// Is something to be done every `every` steps (0: never) due after `step` steps?
@@ -35,8 +28,10 @@ bool due(std::uint64_t step, std::int64_t every) { return every > 0 && step % st
 
 /// What is annealed, for the progress line.
 std::string annealing_text(const Config& config, const StepReport& report) {
-  return method_parts(config).programs ? fmt::format("sharpness {:.2f}", report.sharpness)
-                                       : fmt::format("temperature {:.3f}", report.temperature);
+  const MethodParts parts = method_parts(config);
+  if (parts.head) return fmt::format("rate {:.1e}", report.rate);
+  return parts.programs ? fmt::format("sharpness {:.2f}", report.sharpness)
+                        : fmt::format("temperature {:.3f}", report.temperature);
 }
 
 EvaluationOptions quick_evaluation() {
@@ -44,10 +39,24 @@ EvaluationOptions quick_evaluation() {
   options.max_images = 1000;
   options.verdicts = false;
   options.decision_pairs = 512;
+  options.train_pairs = 256;
+  return options;
+}
+
+EvaluationOptions final_evaluation() {
+  EvaluationOptions options;
+  options.new_tasks = GeneralisationOptions{}.tasks;
   return options;
 }
 
 }  // namespace
+
+void catch_signals() {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+}
+
+int interrupted_by() { return signal_received; }
 
 TrainingRun::TrainingRun(io::RunFolder folder, io::Config config, io::Experiment experiment, DeviceKind device)
     : folder_(std::move(folder)),
@@ -63,19 +72,28 @@ void TrainingRun::resume(const io::Checkpoint& checkpoint) {
   io::restore_model(checkpoint, model_, true);
   trainer_.restore(io::restore_state(checkpoint));
   saved_step_ = trainer_.state().step;
-  seconds_before_ = checkpoint.info.extra.value("seconds", 0.0);
+  before_ = io::trained_time(checkpoint);
   finished_before_ = saved_step_ == trainer_.total_steps() && folder_.read_status().state == io::RunState::finished;
   io::truncate_metrics(folder_.metrics_path(), checkpoint.info.step);
 }
 
-double TrainingRun::seconds() const { return seconds_before_ + monotonic_seconds() - started_; }
+void TrainingRun::branch(const io::Checkpoint& checkpoint) {
+  resume(checkpoint);
+  saved_step_.reset();  // the new folder does not have it yet
+}
+
+io::TrainingTime TrainingRun::time() const {
+  return {before_.wall + monotonic_seconds() - started_.wall,
+          before_.processor + processor_seconds() - started_.processor};
+}
 
 int TrainingRun::run(const TrainingOptions& options) {
-  catch_signals();
-  started_ = monotonic_seconds();
+  options_ = options;
+  if (interrupted_by() == 0) catch_signals();
+  started_ = {monotonic_seconds(), processor_seconds()};
   progress_ = std::make_unique<Progress>(trainer_.state().step, trainer_.total_steps(), config_.train.pairs_per_step);
   folder_.write_status({io::RunState::running, static_cast<std::int64_t>(trainer_.state().step)});
-  if (trainer_.state().step == 0) save();  // what a rollback or an early resume starts from
+  save();  // what a rollback or an early resume starts from, unless it is there already
   bool completed = false;
   try {
     completed = train();
@@ -90,15 +108,15 @@ int TrainingRun::run(const TrainingOptions& options) {
     folder_.write_status({io::RunState::interrupted, static_cast<std::int64_t>(trainer_.state().step)});
     fmt::print(stderr, "interrupted at step {}; saved. Go on with: roap resume {}\n", trainer_.state().step,
                folder_.path().string());
-    return 128 + interrupted_by;
+    return 128 + interrupted_by();
   }
-  finish(options);
+  finish();
   return 0;
 }
 
 bool TrainingRun::train() {
   const std::size_t lag = model_.store().device() == DeviceKind::cuda ? Trainer::kMostInFlight - 1 : 0;
-  while (trainer_.state().step < trainer_.total_steps() && interrupted_by == 0) {
+  while (trainer_.state().step < trainer_.total_steps() && interrupted_by() == 0) {
     if (trainer_.at_run_end()) end_run();
     trainer_.submit();
     // What looks at weights needs all steps done; between such moments a device may stay one step ahead of its reports.
@@ -108,7 +126,7 @@ bool TrainingRun::train() {
     while (trainer_.in_flight() > (stop ? 0 : lag)) after_step(trainer_.collect());
   }
   while (trainer_.in_flight() > 0) after_step(trainer_.collect());
-  if (trainer_.at_run_end() && interrupted_by == 0) end_run();
+  if (trainer_.at_run_end() && interrupted_by() == 0) end_run();
   return !trainer_.at_run_end() && trainer_.state().step == trainer_.total_steps();
 }
 
@@ -183,17 +201,19 @@ void TrainingRun::log_step(const StepReport& report) {
 }
 
 void TrainingRun::evaluate_and_log(bool final) {
-  EvaluationOptions options = final ? EvaluationOptions{} : quick_evaluation();
+  EvaluationOptions options = final ? final_evaluation() : quick_evaluation();
   evaluation_ = std::make_unique<Evaluation>(evaluate(model_, experiment_.benchmark, experiment_.pool, options));
   for (std::size_t t = 0; t < evaluation_->tasks.size(); ++t) {
     const TaskResult& task = evaluation_->tasks[t];
-    if (task.solved && !solved_[t]) progress_->note(fmt::format("  solved task {:>3}: y = {}", t, task.formula.text));
+    if (task.solved && !solved_[t] && !options_.quiet) {
+      progress_->note(fmt::format("  solved task {:>3}: y = {}", t, task.formula ? task.formula->text : "MLP"));
+    }
     solved_[t] = task.solved;
   }
   progress_->note(fmt::format("step {}: {} of {} tasks solved, symbolic loss {:.5f}, {:.1f} % of the symbols right",
                               trainer_.state().step, evaluation_->solved, evaluation_->tasks.size(),
                               evaluation_->train.loss, 100 * evaluation_->train.right));
-  nlohmann::ordered_json line = result_json(*evaluation_, trainer_.state(), seconds(), folder_.path().string());
+  nlohmann::ordered_json line = result_json(*evaluation_, trainer_.state(), time(), folder_.path().string());
   line["step"] = trainer_.state().step;
   line["kind"] = final ? "final" : "evaluation";
   if (final && finished_before_) return;  // that line is there already
@@ -202,21 +222,22 @@ void TrainingRun::evaluate_and_log(bool final) {
 
 void TrainingRun::save() {
   if (saved_step_ == trainer_.state().step) return;
-  io::save_checkpoint(folder_.path(), model_, trainer_.state(), static_cast<int>(config_.checkpoint.keep), seconds());
+  io::save_checkpoint(folder_.path(), model_, trainer_.state(), static_cast<int>(config_.checkpoint.keep), time());
   saved_step_ = trainer_.state().step;
 }
 
-void TrainingRun::finish(const TrainingOptions& options) {
-  const double trained = seconds();
+void TrainingRun::finish() {
+  const io::TrainingTime trained = time();
   evaluate_and_log(true);
   folder_.write_programs(programs_json(*evaluation_));
   folder_.write_status({io::RunState::finished, static_cast<std::int64_t>(trainer_.state().step)});
-  if (options.json) {
+  if (options_.quiet) return;
+  if (options_.json) {
     fmt::print("{}\n", result_json(*evaluation_, trainer_.state(), trained, folder_.path().string()).dump());
     return;
   }
-  fmt::print("{}\n{}\nRun: {} ({} steps in {:.0f} s, {} skipped)\n", formulas_text(*evaluation_, options.formulas),
-             summary_text(*evaluation_), folder_.path().string(), trainer_.state().step, trained,
+  fmt::print("{}\n{}\nRun: {} ({} steps in {:.0f} s, {} skipped)\n", formulas_text(*evaluation_, options_.formulas),
+             summary_text(*evaluation_), folder_.path().string(), trainer_.state().step, trained.wall,
              trainer_.state().skipped_steps);
 }
 

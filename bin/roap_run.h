@@ -10,6 +10,7 @@
 #include "io/checkpoint.h"
 #include "io/config.h"
 #include "io/experiment.h"
+#include "io/model_files.h"
 #include "io/run_folder.h"
 #include "models/evaluation.h"
 #include "models/trainer.h"
@@ -20,6 +21,7 @@ namespace roap::bin {
 struct TrainingOptions {
   bool json = false;          ///< results as one JSON object on stdout
   std::size_t formulas = 20;  ///< rows of the table at the end
+  bool quiet = false;         ///< one of many runs: no results on stdout, no line for each solved task
 };
 
 /// One training run in its folder: steps, evaluations, checkpoints, logs, signals.
@@ -29,6 +31,8 @@ class TrainingRun {
 
   /// Weights, optimizer and counters of a checkpoint; the log goes on from there.
   void resume(const io::Checkpoint& checkpoint);
+  /// The same for a new run folder, from a checkpoint of another run.
+  void branch(const io::Checkpoint& checkpoint);
   /// Trains to the end (or to a signal) and returns the exit code.
   int run(const TrainingOptions& options);
 
@@ -40,8 +44,8 @@ class TrainingRun {
   void evaluate_and_log(bool final);
   void save();
   void log_step(const StepReport& report);
-  [[nodiscard]] double seconds() const;
-  void finish(const TrainingOptions& options);
+  [[nodiscard]] io::TrainingTime time() const;
+  void finish();
 
   io::RunFolder folder_;
   io::Config config_;
@@ -51,9 +55,10 @@ class TrainingRun {
   std::unique_ptr<class Progress> progress_;
   std::unique_ptr<Evaluation> evaluation_;
   std::vector<bool> solved_;
-  double seconds_before_ = 0;     ///< of earlier sessions of a resumed run
+  TrainingOptions options_;
+  io::TrainingTime before_;       ///< of earlier sessions of a resumed run
   bool finished_before_ = false;  ///< a finished run was resumed
-  double started_ = 0;
+  io::TrainingTime started_;
   int rollbacks_ = 0;
   std::optional<std::uint64_t> saved_step_;
 
@@ -61,9 +66,28 @@ class TrainingRun {
   ~TrainingRun();
 };
 
+/// Where a new run comes from and goes to.
+struct NewRun {
+  io::Config config;
+  std::string preset;                ///< names the folder where `out` is empty
+  std::string out;                   ///< run folder
+  std::vector<std::string> command;  ///< for command.txt
+};
+/// Trains a new run to its end (or to a signal) and returns the exit code.
+int start_training(const NewRun& run, const TrainingOptions& options);
+/// The same from the checkpoint of `step` that the run `parent` has.
+int branch_training(const NewRun& run, const std::string& parent, std::int64_t step, const TrainingOptions& options);
+/// Goes on with an interrupted run.
+int resume_training(const std::string& run, const TrainingOptions& options);
+
+/// From now on the first signal asks for a stop after the current step; a second one ends the process at once.
+void catch_signals();
+/// The signal that asked for a stop, or 0.
+int interrupted_by();
+
 /// The object that `train`, `resume` and `eval` print with --json.
-nlohmann::ordered_json result_json(const Evaluation& evaluation, const TrainerState& state, double seconds,
-                                   const std::string& run);
+nlohmann::ordered_json result_json(const Evaluation& evaluation, const TrainerState& state,
+                                   const io::TrainingTime& time, const std::string& run);
 /// The rows of programs.json.
 nlohmann::ordered_json programs_json(const Evaluation& evaluation);
 /// Metrics for people: a few lines.

@@ -9,6 +9,7 @@
 #include "engine/device.h"
 #include "io/search_table.h"
 #include "models/programs/equality.h"
+#include "models/search_cuda/search_device_cuda.h"
 
 namespace roap::bin {
 
@@ -22,6 +23,7 @@ struct SearchArguments {
   std::string operators = "add,sub,mul";
   std::string memory = "2G";
   std::int64_t threads = 0;
+  std::string device = "cpu";
   bool json = false;
 };
 
@@ -126,8 +128,13 @@ std::string task_text(const search::TaskFormulas& task, const Gold& gold) {
 
 int search_and_print(const SearchArguments& arguments, const io::SearchTable& table, nlohmann::ordered_json json) {
   for (const std::string& name : table.unused) warn(fmt::format("column {} is not used", name));
-  set_threads(static_cast<int>(arguments.threads));
+  io::Config config;
+  io::apply_setting(config, "device.name=" + arguments.device);
+  io::apply_setting(config, fmt::format("device.threads={}", arguments.threads));
+  std::unique_ptr<search::SearchDevice> device;
+  if (prepare_device(config) == DeviceKind::cuda) device = search::make_cuda_search_device();
   search::SearchOptions options;
+  options.device = device.get();
   options.variables = table.variables;
   options.max_operators = arguments.max_operators;
   options.operators = programs::parse_operators(arguments.operators);
@@ -198,6 +205,7 @@ void add_search_commands(CLI::App& app, int& exit_code) {
         ->capture_default_str();
     command->add_option("--memory", arguments->memory, "most memory of the process, for example 512M")
         ->capture_default_str();
+    command->add_option("--device", arguments->device, "where to search: cpu, cuda[:N] or auto")->capture_default_str();
     command->add_option("--threads", arguments->threads, "CPU threads; 0 is all cores")->capture_default_str();
     command->add_flag("--json", arguments->json, "results as JSON on stdout");
   };

@@ -1,9 +1,6 @@
 #include <fmt/format.h>
 
 #include "bin/roap_commands.h"
-#include "engine/backend.h"
-#include "engine/device.h"
-#include "io/model_files.h"
 
 namespace roap::bin {
 
@@ -29,32 +26,8 @@ std::vector<std::string> command_line(const CLI::App& command) {
 }
 
 int train(const TrainArguments& arguments, const CLI::App& command) {
-  const io::Config config = arguments.config.load();
-  all_steps(config);
-  const DeviceKind device = prepare_device(config);
-  io::Experiment experiment = io::load_experiment(config);
-  io::RunFolder folder =
-      io::RunFolder::create(arguments.out, {arguments.config.preset, config.train.method, config.train.seed});
-  folder.write_config(config);
-  folder.write_command(command_line(command));
-  nlohmann::ordered_json environment =
-      io::describe_environment(kVersion, set_threads(static_cast<int>(config.device.threads)));
-  environment["device"] = backend_of(device).name();
-  folder.write_environment(environment);
-  fmt::print(stderr, "run folder {}\n", folder.path().string());
-  return TrainingRun(std::move(folder), config, std::move(experiment), device).run(arguments.options);
-}
-
-int resume(const std::string& run, const TrainingOptions& options) {
-  io::RunFolder folder = io::RunFolder::open(run, io::RunFolder::Access::train);
-  const io::Config config = folder.read_config();
-  const DeviceKind device = prepare_device(config);
-  const io::Checkpoint checkpoint = io::load_newest_intact(folder.path(), warn, io::config_sha256(config));
-  io::Experiment experiment = io::load_experiment(config);
-  fmt::print(stderr, "going on at step {} of {}\n", checkpoint.info.step, all_steps(config));
-  TrainingRun training(std::move(folder), config, std::move(experiment), device);
-  training.resume(checkpoint);
-  return training.run(options);
+  return start_training({arguments.config.load(), arguments.config.preset, arguments.out, command_line(command)},
+                        arguments.options);
 }
 
 }  // namespace
@@ -74,7 +47,7 @@ void add_train_commands(CLI::App& app, int& exit_code) {
   resume_command->footer("Example: roap resume runs/first");
   resume_command->add_option("run", *run, "run folder")->required();
   resume_command->add_flag("--json", options->json, "print the results as one JSON object");
-  resume_command->callback([=, &exit_code] { exit_code = resume(*run, *options); });
+  resume_command->callback([=, &exit_code] { exit_code = resume_training(*run, *options); });
 }
 
 }  // namespace roap::bin

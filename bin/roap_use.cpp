@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "bin/roap_commands.h"
+#include "models/columns.h"
 
 namespace roap::bin {
 
@@ -11,6 +12,7 @@ struct UseArguments {
   std::vector<std::string> images;
   int task = 0;
   bool unseen = false;
+  int new_tasks = 0;
   std::size_t rows = 1000000;
   bool json = false;
 };
@@ -18,9 +20,15 @@ struct UseArguments {
 int evaluate_run(const UseArguments& arguments) {
   LoadedRun run = load_run(arguments.run, arguments.data, arguments.device,
                            arguments.unseen ? io::TaskSet::unseen : io::TaskSet::own);
-  const Evaluation evaluation = evaluate(*run.model, run.experiment.benchmark, run.experiment.pool);
+  EvaluationOptions options;
+  options.new_tasks = arguments.new_tasks;
+  const Evaluation evaluation = evaluate(*run.model, run.experiment.benchmark, run.experiment.pool, options);
+  if (arguments.new_tasks > 0 && !evaluation.generalisation) {
+    throw UsageError(fmt::format("--generalisation: the run trained on all {} formulas, no task is new",
+                                 run.experiment.pool.usable().size()));
+  }
   if (arguments.json) {
-    fmt::print("{}\n", result_json(evaluation, run.state, run.seconds, run.folder.path().string()).dump());
+    fmt::print("{}\n", result_json(evaluation, run.state, run.time, run.folder.path().string()).dump());
   } else {
     fmt::print("{}\n", summary_text(evaluation));
   }
@@ -29,6 +37,12 @@ int evaluate_run(const UseArguments& arguments) {
 
 int print_programs(const UseArguments& arguments) {
   LoadedRun run = load_run(arguments.run, "", arguments.device);
+  if (method_parts(run.config).head) {
+    throw UsageError(
+        fmt::format("method {} predicts y by an MLP and has no programs; roap eval says how well, roap predict "
+                    "applies it",
+                    run.config.train.method));
+  }
   const Evaluation evaluation = evaluate(*run.model, run.experiment.benchmark, run.experiment.pool);
   if (arguments.json) {
     fmt::print("{}\n", programs_json(evaluation).dump(1));
@@ -36,6 +50,29 @@ int print_programs(const UseArguments& arguments) {
     fmt::print("{}", formulas_text(evaluation, arguments.rows));
   }
   return 0;
+}
+
+/// What the run says y of a task is for rows of symbols, and the formula where there is one.
+struct TaskPredictions {
+  std::optional<std::string> formula;
+  std::vector<double> y;
+};
+
+TaskPredictions predict_task(LoadedRun& run, std::size_t task, const std::vector<float>& symbols) {
+  const auto variables = static_cast<std::size_t>(run.model->problem().symbols);
+  const std::size_t rows = symbols.size() / variables;
+  if (method_parts(run.config).head) {
+    const std::vector<float> all = run.model->predict(symbols);
+    const auto first = all.begin() + static_cast<std::ptrdiff_t>(task * rows);
+    return {std::nullopt, {first, first + static_cast<std::ptrdiff_t>(rows)}};
+  }
+  EvaluationOptions options;
+  options.max_images = 100;
+  options.train_pairs = 1;
+  options.verdicts = false;
+  const Evaluation evaluation = evaluate(*run.model, run.experiment.benchmark, run.experiment.pool, options);
+  const TaskResult& result = evaluation.tasks[task];
+  return {result.formula->text, result.program->evaluate_rows(to_columns(symbols, variables), rows)};
 }
 
 int predict(const UseArguments& arguments) {
@@ -50,28 +87,25 @@ int predict(const UseArguments& arguments) {
         fmt::format("{} images: a prediction needs {} (or a multiple of it)", arguments.images.size(), variables));
   }
   const std::vector<float> symbols = ground_files(*run.model, arguments.images);
-  EvaluationOptions options;
-  options.max_images = 100;
-  options.verdicts = false;
-  const Evaluation evaluation = evaluate(*run.model, run.experiment.benchmark, run.experiment.pool, options);
-  const TaskResult& task = evaluation.tasks[static_cast<std::size_t>(arguments.task)];
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-  for (std::size_t i = 0; i < symbols.size(); i += variables) {
-    const std::vector<double> s(symbols.begin() + static_cast<std::ptrdiff_t>(i),
-                                symbols.begin() + static_cast<std::ptrdiff_t>(i + variables));
-    rows.push_back({{"symbols", s}, {"y", task.program.evaluate(s)}});
-  }
+  const TaskPredictions predictions = predict_task(run, static_cast<std::size_t>(arguments.task), symbols);
   if (arguments.json) {
-    fmt::print(
-        "{}\n",
-        nlohmann::ordered_json{{"task", arguments.task}, {"formula", task.formula.text}, {"predictions", rows}}.dump());
+    nlohmann::ordered_json json{
+        {"task", arguments.task}, {"formula", nullptr}, {"predictions", nlohmann::json::array()}};
+    if (predictions.formula) json["formula"] = *predictions.formula;
+    for (std::size_t i = 0; i < predictions.y.size(); ++i) {
+      const auto first = symbols.begin() + static_cast<std::ptrdiff_t>(i * variables);
+      const std::vector<double> s(first, first + static_cast<std::ptrdiff_t>(variables));
+      json["predictions"].push_back({{"symbols", s}, {"y", predictions.y[i]}});
+    }
+    fmt::print("{}\n", json.dump());
     return 0;
   }
-  fmt::print("task {}: y = {}\n", arguments.task, task.formula.text);
-  for (const auto& row : rows) {
+  fmt::print("task {}: {}\n", arguments.task,
+             predictions.formula ? "y = " + *predictions.formula : "y by an MLP, no formula");
+  for (std::size_t i = 0; i < predictions.y.size(); ++i) {
     fmt::print("symbols");
-    for (const double s : row["symbols"]) fmt::print(" {:.3f}", s);
-    fmt::print("  y {:.4f}\n", row["y"].get<double>());
+    for (std::size_t j = 0; j < variables; ++j) fmt::print(" {:.3f}", symbols[i * variables + j]);
+    fmt::print("  y {:.4f}\n", predictions.y[i]);
   }
   return 0;
 }
@@ -92,6 +126,12 @@ void add_use_commands(CLI::App& app, int& exit_code) {
   CLI::App* eval_command =
       add("eval", "All metrics of a run on the test images", "roap eval runs/first --json", evaluate_run);
   eval_command->add_option("--data", arguments->data, "other images than the run's: digits or cifar10:DIR");
+  eval_command
+      ->add_option("--generalisation", arguments->new_tasks,
+                   "also learn so many new tasks (100) from symbols up to 0.5 and judge them on larger ones")
+      ->expected(0, 1)
+      ->default_str("100")
+      ->check(CLI::Range(1, 100000));
   eval_command->add_flag("--unseen", arguments->unseen, "on tasks of the pool that the run has not trained on");
   add("programs", "Learned formulas, the hidden ones beside them, proved equal or with a counter-example",
       "roap programs runs/first", print_programs)

@@ -18,6 +18,7 @@ function(roap_add_simt_library target)
   endforeach()
   add_library(${target} STATIC ${sources})
   target_link_libraries(${target} PUBLIC roap_simt)
+  target_compile_definitions(${target} PRIVATE ROAP_HAS_SM90A)
   # A .cu file is not the main file of its wrapper, which makes GCC doubt its anonymous namespaces.
   target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
   # Optimized in all but debug builds, less than -O3: kernels are unrolled by hand.

@@ -47,5 +47,7 @@ float from_bf16(std::uint16_t bits);
 int set_threads(int threads);
 /// Peak resident memory of this process in bytes.
 std::size_t peak_resident_bytes();
+/// Processor time of this process in seconds, all threads together.
+double processor_seconds();
 
 }  // namespace roap

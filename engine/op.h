@@ -95,6 +95,7 @@ struct Work {
   double flop = 0;        ///< useful floating-point operations (a multiply-add counts two)
   double bytes = 0;       ///< bytes that must be read and written at least once
   double dense_flop = 0;  ///< of an implementation without our exact savings; 0: as many as flop
+  bool bf16 = false;      ///< products may use tensor cores in bf16
   [[nodiscard]] double dense() const { return dense_flop > 0 ? dense_flop : flop; }
 };
 

@@ -44,8 +44,8 @@ Ceilings measure_cpu_ceilings() {
   return {2.0 * kBytes / copy, 2.0 * kSize * kSize * kSize / product, 0};
 }
 
-double floor_seconds(const Work& work, bool bf16, const Ceilings& ceilings) {
-  const double flop = bf16 && ceilings.bf16_flop > 0 ? ceilings.bf16_flop : ceilings.f32_flop;
+double floor_seconds(const Work& work, const Ceilings& ceilings) {
+  const double flop = work.bf16 && ceilings.bf16_flop > 0 ? ceilings.bf16_flop : ceilings.f32_flop;
   return std::max(work.flop / flop, work.bytes / ceilings.bytes);
 }
 

@@ -7,7 +7,7 @@ namespace roap {
 /// Ceilings of this machine's CPU with the threads in use, by a large f32 product and a large copy.
 Ceilings measure_cpu_ceilings();
 
-/// The least seconds that counted work can take. `bf16`: its products may use tensor cores.
-double floor_seconds(const Work& work, bool bf16, const Ceilings& ceilings);
+/// The least seconds that counted work can take.
+double floor_seconds(const Work& work, const Ceilings& ceilings);
 
 }  // namespace roap

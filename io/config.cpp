@@ -96,13 +96,8 @@ bool is_file_name(std::string_view text) {
   return text.ends_with(kTomlSuffix) || text.find('/') != std::string_view::npos;
 }
 
-/// The values that train.method can have, now or later.
-std::vector<std::string> method_names() {
-  const auto& choices = std::get<Choices>(find_key("train.method")->limits);
-  std::vector<std::string> names = choices.now;
-  names.insert(names.end(), choices.later.begin(), choices.later.end());
-  return names;
-}
+/// The values that train.method can have.
+const std::vector<std::string>& method_names() { return std::get<Choices>(find_key("train.method")->limits).words; }
 
 /// A section of the file, [train], or of a method, [marginal.train].
 void set_sections(Config& config, const toml::table& sections, const std::string& label, std::string_view method) {

@@ -59,12 +59,9 @@ std::string check_number(const NumberRange& range, double value) {
 }
 
 std::string check_choice(const Choices& choices, const std::string& value) {
-  if (std::ranges::find(choices.now, value) != choices.now.end()) return "";
-  const std::string allowed = fmt::format("allowed: {}", fmt::join(choices.now, ", "));
-  if (std::ranges::find(choices.later, value) != choices.later.end()) {
-    return fmt::format("\"{}\" is not available in this version; {}", value, allowed);
-  }
-  return fmt::format("unknown value \"{}\"; {}{}", value, allowed, suggestion(value, choices.now));
+  if (std::ranges::find(choices.words, value) != choices.words.end()) return "";
+  return fmt::format("unknown value \"{}\"; allowed: {}{}", value, fmt::join(choices.words, ", "),
+                     suggestion(value, choices.words));
 }
 
 const std::vector<ConfigKey>& table() {
@@ -81,15 +78,16 @@ const std::vector<ConfigKey>& table() {
        "Formulas are drawn from those that need at most so many operators out of +, - and x."},
       {ROAP_KEY(tasks.seed), NumberRange{0, kMaxSeed}, "Which formulas are drawn; independent of train.seed."},
 
-      {ROAP_KEY(model.grounder), Choices{{"resnet-small", "resnet18"}, {}},
+      {ROAP_KEY(model.grounder), Choices{{"resnet-small", "resnet18"}},
        "The network that turns an image into a number: a residual network of three stages, or the standard ResNet-18."},
-      {ROAP_KEY(model.stem), Choices{{"cifar", "imagenet"}, {}},
+      {ROAP_KEY(model.stem), Choices{{"cifar", "imagenet"}},
        "First layer of the grounder: 3x3 at full resolution, or 7x7 with stride 2 and max pooling (four times fewer "
        "pixels: faster, but loses detail of small images)."},
       {ROAP_KEY(model.grounder_width), NumberRange{1, 1024},
        "Channels of the first stage of resnet-small, doubled by each stage; resnet18 ignores it."},
       {ROAP_KEY(model.width), NumberRange{1, 4096},
-       "Width of the hidden layers and features of the synthesizer; cost grows with its square."},
+       "Width of the hidden layers and features of the synthesizer, or of the MLPs' hidden layers; cost grows with its "
+       "square."},
       {ROAP_KEY(model.input_gain), NumberRange{0, 1000, true},
        "Factor on the initial first-layer weights of the synthesizer's set networks: more tells nearby numbers apart "
        "from "
@@ -101,17 +99,18 @@ const std::vector<ConfigKey>& table() {
        "Lines of the straight-line sketch. More lines than the formulas need make training easier; logits grow with "
        "the "
        "square."},
-      {ROAP_KEY(model.sketch), Choices{{"straight-line", "tree"}, {}},
+      {ROAP_KEY(model.sketch), Choices{{"straight-line", "tree"}},
        "Shape of the programs: lines that may reuse earlier ones, or a full binary tree."},
       {ROAP_KEY(model.depth), NumberRange{1, 8}, "Depth of the tree sketch; the straight-line sketch ignores it."},
 
       {ROAP_KEY(train.method),
-       Choices{{"roap", "marginal", "hybrid", "free", "softmax", "tree"}, {"mlp-disjoint", "mlp-onehot"}},
+       Choices{{"roap", "marginal", "hybrid", "free", "softmax", "tree", "mlp-disjoint", "mlp-onehot"}},
        "roap: programs come from the synthesizer and are sampled; marginal: all formulas of [search] are weighed by "
        "how "
        "well they explain y; hybrid: the grounder learns as with marginal, and a synthesizer learns on its symbols; "
-       "free: each task has its own free logits; softmax: no Gumbel noise; tree: the tree "
-       "sketch."},
+       "free: each task has its own free logits; softmax: no Gumbel noise; tree: the tree sketch; mlp-disjoint: no "
+       "programs, each task has an MLP on the symbols; mlp-onehot: no programs, one MLP on the symbols and a one-hot "
+       "code of the task."},
       {ROAP_KEY(train.seed), NumberRange{0, kMaxSeed},
        "Initial weights, noise and sample order; same seed, same bits."},
       {ROAP_KEY(train.steps), NumberRange{0, kMaxSteps}, "Length of the run in steps; 0 when train.epochs says it."},
@@ -123,12 +122,12 @@ const std::vector<ConfigKey>& table() {
        "proportional cost."},
       {ROAP_KEY(train.lr), NumberRange{0, 10, true}, "Learning rate of Adam."},
       {ROAP_KEY(train.grounder_lr), NumberRange{0, 10}, "Learning rate of the grounder; 0 is the same as train.lr."},
-      {ROAP_KEY(train.lr_schedule), Choices{{"constant", "cosine"}, {}},
+      {ROAP_KEY(train.lr_schedule), Choices{{"constant", "cosine"}},
        "Keep the learning rate, or let it fall to 0 along a cosine."},
       {ROAP_KEY(train.warmup_steps), NumberRange{0, kMaxSteps},
        "The learning rate rises linearly from 0 over so many steps."},
       {ROAP_KEY(train.eps), NumberRange{0, 1, true}, "Adam's epsilon, which bounds steps where gradients are tiny."},
-      {ROAP_KEY(train.loss), Choices{{"gaussian", "profiled"}, {}},
+      {ROAP_KEY(train.loss), Choices{{"gaussian", "profiled"}},
        "Squared error in units of each task's variance, or the log of one plus it, which keeps a few bad tasks from "
        "drowning the others."},
       {ROAP_KEY(train.loss_floor), NumberRange{0, 1e6, true},
@@ -139,7 +138,7 @@ const std::vector<ConfigKey>& table() {
        "tells near twins apart."},
       {ROAP_KEY(train.samples), NumberRange{1, 1024},
        "Programs sampled per task and step. With several, the profiled loss averages their likelihoods (an importance-"
-       "weighted bound), the gaussian loss their errors; 1 is the paper's."},
+       "weighted bound), the gaussian loss their errors; 1 is the paper's. MLPs have nothing to sample."},
       {ROAP_KEY(train.lambda), NumberRange{0, 1e6}, "Weight of the expected program length in the loss."},
       {ROAP_KEY(train.lambda_from), NumberRange{0, 1}, "Share of the run after which the length counts."},
       {ROAP_KEY(train.sharpness), NumberRange{0, 1000, true},
@@ -147,7 +146,7 @@ const std::vector<ConfigKey>& table() {
       {ROAP_KEY(train.sharpness_late), NumberRange{0, 1000, true}, "The same factor late in the run."},
       {ROAP_KEY(train.sharpness_from), NumberRange{0, 1},
        "Share of the run after which the late factor holds (schedule step)."},
-      {ROAP_KEY(train.sharpness_schedule), Choices{{"step", "geometric"}, {}},
+      {ROAP_KEY(train.sharpness_schedule), Choices{{"step", "geometric"}},
        "Jump to the late factor at train.sharpness_from, or rise to it by a constant ratio over the whole run."},
       {ROAP_KEY(train.straight_through),
        {},
@@ -157,7 +156,7 @@ const std::vector<ConfigKey>& table() {
        "Every so many steps the symbols are replaced by the affine map of theirs under which the formulas of [search] "
        "explain y best; 0 never does."},
       {ROAP_KEY(train.regauge_until), NumberRange{0, 1}, "Share of the run after which symbols keep their gauge."},
-      {ROAP_KEY(train.on_nan), Choices{{"skip", "rollback", "stop"}, {}},
+      {ROAP_KEY(train.on_nan), Choices{{"skip", "rollback", "stop"}},
        "After a step whose loss or gradient is not finite: skip it, go back to the last checkpoint, or stop."},
       {ROAP_KEY(train.max_skips), NumberRange{1, 1e6},
        "So many skipped steps in a row send the run back to its last checkpoint."},
@@ -169,7 +168,8 @@ const std::vector<ConfigKey>& table() {
       {ROAP_KEY(search.max_operators), NumberRange{0, 6},
        "Formulas that methods marginal and hybrid and train.regauge weigh: all with at most so many operators. "
        "Independent of "
-       "tasks.max_operators, which training does not know; cost grows about eightfold with each."},
+       "tasks.max_operators, which training does not know; cost grows about eightfold with each. The search for new "
+       "tasks' formulas that measures generalisation takes the larger of the two."},
       {ROAP_KEY(search.penalty), NumberRange{0, 100},
        "How much less likely a formula is for each operator: its prior is exp(-penalty * operators)."},
       {ROAP_KEY(search.floor), NumberRange{0, 1e6, true},
@@ -184,12 +184,12 @@ const std::vector<ConfigKey>& table() {
 
       {ROAP_KEY(device.name), TextForm{"auto, cpu, cuda or cuda:N", check_device},
        "Where to compute; auto takes a GPU when there is one."},
-      {ROAP_KEY(device.precision), Choices{{"f32", "bf16"}, {}},
+      {ROAP_KEY(device.precision), Choices{{"f32", "bf16"}},
        "Number format of the grounder's activations and of products on tensor cores; bf16 needs a GPU."},
       {ROAP_KEY(device.threads), NumberRange{0, 4096}, "CPU threads; 0 is all cores. Results do not depend on it."},
-      {ROAP_KEY(device.conv), Choices{{"own", "cudnn"}, {}},
+      {ROAP_KEY(device.conv), Choices{{"own", "cudnn"}},
        "Convolutions on a GPU: our kernels, or cuDNN's where the program was built with it."},
-      {ROAP_KEY(device.linear), Choices{{"own", "cublaslt"}, {}},
+      {ROAP_KEY(device.linear), Choices{{"own", "cublaslt"}},
        "Linear layers on a GPU: our kernels, or cuBLASLt's where the program was built with it."},
       {ROAP_KEY(device.ranks), NumberRange{1, 1}, "Number of GPUs that share a step; this version uses one."},
 
@@ -225,7 +225,7 @@ std::string_view type_of(const ConfigKey& key) {
 std::string limits_text(const ConfigKey& key) {
   return std::visit(Overloaded{[](std::monostate) { return std::string(); },
                                [](const NumberRange& range) { return range_text(range); },
-                               [](const Choices& choices) { return fmt::format("{}", fmt::join(choices.now, ", ")); },
+                               [](const Choices& choices) { return fmt::format("{}", fmt::join(choices.words, ", ")); },
                                [](const TextForm& form) { return std::string(form.description); }},
                     key.limits);
 }

@@ -22,8 +22,7 @@ struct NumberRange {
 
 /// The words a text key may hold.
 struct Choices {
-  std::vector<std::string> now;
-  std::vector<std::string> later;  ///< known, but not available in this version
+  std::vector<std::string> words;
 };
 
 /// A text key with a form of its own: `check` returns why a value is wrong, or "".

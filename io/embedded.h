@@ -10,7 +10,7 @@ struct EmbeddedFile {
   std::string_view bytes;
 };
 
-/// Files built into the binary: the presets and the digits.
+/// Files built into the binary: the presets, the digits, and style sheet and script of reports.
 const std::vector<EmbeddedFile>& embedded_files();
 
 }  // namespace roap::io

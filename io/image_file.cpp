@@ -110,24 +110,26 @@ void require_image_size(const Image& image, int width, int height, std::string_v
                           width, height));
 }
 
-void write_png(const fs::path& path, const Image& image) {
+std::string encode_png(const Image& image, std::string_view label) {
   png_image png{};
   png.version = PNG_IMAGE_VERSION;
   png.width = static_cast<png_uint_32>(image.width);
   png.height = static_cast<png_uint_32>(image.height);
   png.format = image.channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
-  if (image.channels != 1 && image.channels != 3) fail(path.string(), "images have 1 or 3 channels");
-  require_sane_size(png.width, png.height, path.string());
-  if (image.pixels.size() != PNG_IMAGE_SIZE(png)) fail(path.string(), "the pixels do not fit the image's size");
+  if (image.channels != 1 && image.channels != 3) fail(label, "images have 1 or 3 channels");
+  require_sane_size(png.width, png.height, label);
+  if (image.pixels.size() != PNG_IMAGE_SIZE(png)) fail(label, "the pixels do not fit the image's size");
 
   const std::unique_ptr<png_image, FreePng> owner(&png);
   png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(png);
   std::string bytes(size, '\0');
   if (png_image_write_to_memory(&png, bytes.data(), &size, 0, image.pixels.data(), 0, nullptr) == 0) {
-    fail(path.string(), fmt::format("PNG: {}", png.message));
+    fail(label, fmt::format("PNG: {}", png.message));
   }
   bytes.resize(size);
-  atomic_write(path, bytes);
+  return bytes;
 }
+
+void write_png(const fs::path& path, const Image& image) { atomic_write(path, encode_png(image, path.string())); }
 
 }  // namespace roap::io

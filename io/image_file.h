@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -23,6 +24,9 @@ Image decode_image(std::string_view bytes, int channels, std::string_view label)
 
 /// DataError "LABEL: image is 40 x 30 pixels, the model expects 32 x 32" unless the size fits.
 void require_image_size(const Image& image, int width, int height, std::string_view label);
+
+/// An image as the bytes of a PNG file. DataError that begins with `label` where size and pixels do not fit.
+std::string encode_png(const Image& image, std::string_view label);
 
 /// Writes an image as PNG, whole or not at all. DeviceError when the disk refuses.
 void write_png(const std::filesystem::path& path, const Image& image);

@@ -60,7 +60,7 @@ std::vector<std::int64_t> extents(const Shape& shape) {
 }
 
 std::filesystem::path save_checkpoint(const std::filesystem::path& run, Model& model, const TrainerState& state,
-                                      int keep, double seconds) {
+                                      int keep, const TrainingTime& time) {
   ParameterStore& store = model.store();
   SafetensorsWriter weights;
   SafetensorsWriter optimizer;
@@ -83,7 +83,8 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& run, Model& m
   info.config_sha256 = config_sha256(model.config());
   info.extra = {{"random_epoch", state.random_epoch},     {"skipped_steps", state.skipped_steps},
                 {"skips_in_a_row", state.skips_in_a_row}, {"run", state.run},
-                {"smooth_loss", state.smooth_loss},       {"seconds", seconds}};
+                {"smooth_loss", state.smooth_loss},       {"seconds", time.wall},
+                {"cpu_seconds", time.processor}};
   if (state.best) {
     info.extra["best_run"] = state.best->run;
     info.extra["best_loss"] = state.best->loss;
@@ -137,6 +138,11 @@ TrainerState restore_state(const Checkpoint& checkpoint) {
     state.best = std::make_shared<const BestRun>(std::move(best));
   }
   return state;
+}
+
+TrainingTime trained_time(const Checkpoint& checkpoint) {
+  const nlohmann::json& extra = checkpoint.info.extra;
+  return {extra.value("seconds", 0.0), extra.value("cpu_seconds", 0.0)};
 }
 
 }  // namespace roap::io

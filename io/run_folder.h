@@ -26,6 +26,9 @@ struct RunStatus {
   std::int64_t step = 0;
 };
 
+/// An argument as a shell reads it back.
+std::string shell_quoted(const std::string& argument);
+
 /// Facts about this build and machine for environment.json: version, compiler, CPU, cores, threads, system, memory.
 nlohmann::ordered_json describe_environment(const std::string& version, std::int64_t threads);
 

@@ -9,7 +9,15 @@ namespace roap {
 MethodParts method_parts(const Config& config) {
   if (config.train.method == "marginal") return {.posterior = true};
   if (config.train.method == "hybrid") return {.posterior = true, .programs = true};
+  if (config.train.method == "mlp-disjoint" || config.train.method == "mlp-onehot") return {.head = true};
   return {.programs = true};
+}
+
+void check_method(const Config& config) {
+  if (method_parts(config).head && config.train.regauge > 0) {
+    throw UsageError("train.regauge fits symbols to formulas, and method " + config.train.method +
+                     " is to do without any: set it to 0");
+  }
 }
 
 std::int64_t total_steps(const Config& config) {

@@ -108,8 +108,11 @@ struct Config {
 struct MethodParts {
   bool posterior = false;  ///< the exact posterior over the formulas of [search]
   bool programs = false;   ///< relaxed programs of the sketch, from a synthesizer or free logits
+  bool head = false;       ///< an MLP over the symbols, no programs
 };
 MethodParts method_parts(const Config& config);
+/// UsageError for settings that the method has no use for and that would change what it is.
+void check_method(const Config& config);
 
 /// Number of training steps: train.steps, or train.epochs turned into steps (rounded up). UsageError unless exactly one
 /// of the two is set.

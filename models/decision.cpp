@@ -7,6 +7,7 @@
 
 #include "kernels/common/parallel.h"
 #include "kernels/formula_posterior/formula_posterior_op.h"
+#include "models/columns.h"
 #include "models/search/selection.h"
 #include "models/search/symbol_fit.h"
 
@@ -28,10 +29,7 @@ Pairs draw_pairs(Model& model, const PairSource& source, const DecisionOptions& 
   std::vector<std::int32_t> images(count * variables);
   source.draw(random_key(options.seed, RandomStream::decision_pairs, 0), options.pairs, images, pairs.y);
   pairs.symbols = model.ground(source.images().pixels, source.images().count, images);
-  pairs.columns.resize(count * variables);
-  for (std::size_t b = 0; b < count; ++b) {
-    for (std::size_t j = 0; j < variables; ++j) pairs.columns[j * count + b] = pairs.symbols[b * variables + j];
-  }
+  pairs.columns = to_columns(pairs.symbols, variables);
   return pairs;
 }
 

@@ -1,12 +1,9 @@
 #include "models/evaluation.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 
 #include "kernels/common/parallel.h"
+#include "models/columns.h"
 #include "models/decision.h"
 
 namespace roap {
@@ -21,95 +18,39 @@ std::vector<std::int32_t> image_sample(std::size_t images, int limit) {
   return index;
 }
 
-Gauge fit_gauge(const std::vector<float>& symbols, const std::vector<double>& gold) {
-  const double n = static_cast<double>(symbols.size());
-  const double mean = std::accumulate(symbols.begin(), symbols.end(), 0.0) / n;
-  const double gold_mean = std::accumulate(gold.begin(), gold.end(), 0.0) / n;
-  double variance = 0;
-  double covariance = 0;
-  for (std::size_t i = 0; i < gold.size(); ++i) {
-    variance += (symbols[i] - mean) * (symbols[i] - mean);
-    covariance += (symbols[i] - mean) * (gold[i] - gold_mean);
-  }
-  Gauge gauge;
-  gauge.a = variance > 0 ? covariance / variance : 0;
-  gauge.b = gold_mean - gauge.a * mean;
-  for (std::size_t i = 0; i < gold.size(); ++i) {
-    const double error = gauge.a * symbols[i] + gauge.b - gold[i];
-    gauge.loss += error * error / n;
-  }
-  return gauge;
-}
-
 SymbolMetrics measure_symbols(Model& model, const ImageSet& images, const Gold& gold, Split split, int limit) {
   const std::vector<std::int32_t> index = image_sample(gold.image_count(split), limit);
-  const std::vector<float> symbols = model.ground(images.pixels, images.count, index);
-  std::vector<double> truth;
-  std::array<double, search::kLevels> sum{};
-  std::array<int, search::kLevels> count{};
-  SymbolMetrics metrics;
-  metrics.images = static_cast<int>(index.size());
-  int right = 0;
-  for (std::size_t i = 0; i < index.size(); ++i) {
-    const int k = gold.symbol_of(split, index[i]);
-    truth.push_back(k / 10.0);
-    metrics.loss += (symbols[i] - truth[i]) * (symbols[i] - truth[i]) / metrics.images;
-    const double level = std::clamp(std::round(10.0 * symbols[i]), 1.0, 10.0);
-    right += level == k ? 1 : 0;
-    sum[static_cast<std::size_t>(k - 1)] += symbols[i];
-    ++count[static_cast<std::size_t>(k - 1)];
-  }
-  for (int k = 1; k <= search::kLevels; ++k) {
-    const auto c = static_cast<std::size_t>(k - 1);
-    const double error = count[c] > 0 ? sum[c] / count[c] - k / 10.0 : 0.0;
-    metrics.class_mean_loss += error * error / search::kLevels;
-  }
-  metrics.right = static_cast<double>(right) / metrics.images;
-  metrics.gauge = fit_gauge(symbols, truth);
-  return metrics;
+  std::vector<int> k;
+  for (const std::int32_t image : index) k.push_back(gold.symbol_of(split, image));
+  return symbol_metrics(model.ground(images.pixels, images.count, index), k);
 }
 
-/// The test pairs with both kinds of symbols.
-struct TestPairs {
-  std::vector<std::int32_t> images;  ///< [pairs * V]
-  std::vector<float> y;              ///< [T, pairs]
-  std::vector<float> symbols;        ///< [pairs, V], the grounder's
-  std::vector<double> gold;          ///< [pairs, V]
+/// Pairs of a split with both kinds of symbols.
+struct Pairs {
+  int count = 0;
+  std::vector<float> y;            ///< [T, count]
+  std::vector<float> symbols;      ///< [count, V], the grounder's
+  std::vector<double> gold;        ///< [count, V]
+  std::span<const float> sigma{};  ///< [T]
+
+  [[nodiscard]] std::span<const float> targets(std::size_t task) const {
+    return std::span(y).subspan(task * static_cast<std::size_t>(count), static_cast<std::size_t>(count));
+  }
 };
 
-TestPairs draw_test_pairs(Model& model, const Benchmark& benchmark, const EvaluationOptions& options) {
-  const PairSource& source = *benchmark.test;
-  TestPairs pairs;
-  pairs.images.resize(static_cast<std::size_t>(options.pairs * source.symbols()));
-  pairs.y.resize(static_cast<std::size_t>(options.pairs) * static_cast<std::size_t>(source.tasks()));
-  source.draw(random_key(options.seed, RandomStream::evaluation_pairs, 0), options.pairs, pairs.images, pairs.y);
-  pairs.symbols = model.ground(source.images().pixels, source.images().count, pairs.images);
-  for (const std::int32_t image : pairs.images)
-    pairs.gold.push_back(benchmark.gold->symbol_of(Split::test, image) / 10.0);
+Pairs draw_pairs(Model& model, const PairSource& source, const Gold& gold, Split split, int count, std::uint64_t seed) {
+  Pairs pairs{count,
+              std::vector<float>(static_cast<std::size_t>(count) * static_cast<std::size_t>(source.tasks())),
+              {},
+              {},
+              source.sigma()};
+  std::vector<std::int32_t> images(static_cast<std::size_t>(count * source.symbols()));
+  source.draw(random_key(seed, RandomStream::evaluation_pairs, split == Split::test ? 0 : 1), count, images, pairs.y);
+  pairs.symbols = model.ground(source.images().pixels, source.images().count, images);
+  for (const std::int32_t image : images) {
+    pairs.gold.push_back(gold.symbol_of(split, image) / 10.0);
+  }
   return pairs;
-}
-
-/// The paper's criterion: equal to y on all pairs, on gold symbols.
-bool solves(const programs::Expression& program, const TestPairs& pairs, std::span<const float> y,
-            std::size_t variables) {
-  for (std::size_t i = 0; i < y.size(); ++i) {
-    const double difference =
-        std::abs(program.evaluate(std::span(pairs.gold).subspan(i * variables, variables)) - y[i]);
-    if (!(difference <= 1e-5 * std::max(1.0, std::abs(static_cast<double>(y[i]))))) return false;
-  }
-  return true;
-}
-
-void judge_on_pairs(TaskResult& result, const TestPairs& pairs, std::span<const float> y, double sigma,
-                    std::size_t variables) {
-  result.solved = solves(result.program, pairs, y, variables);
-  std::vector<double> symbols(variables);
-  for (std::size_t i = 0; i < y.size(); ++i) {
-    for (std::size_t j = 0; j < variables; ++j) symbols[j] = pairs.symbols[i * variables + j];
-    const double error = result.program.evaluate(symbols) - y[i];
-    result.test_loss += error * error / static_cast<double>(y.size());
-  }
-  result.test_loss_normalised = result.test_loss / (sigma * sigma);
 }
 
 struct Program {
@@ -118,9 +59,9 @@ struct Program {
 };
 
 /// Every task's program by the argmax of its logits.
-std::vector<Program> synthesised_programs(Model& model, const TestPairs& test, const EvaluationOptions& options) {
+std::vector<Program> synthesised_programs(Model& model, const Pairs& pairs) {
   std::vector<Program> programs;
-  const std::vector<float> logits = decide_logits(model, options.pairs, test.y, test.symbols);
+  const std::vector<float> logits = decide_logits(model, pairs.count, pairs.y, pairs.symbols);
   const std::size_t count = static_cast<std::size_t>(model.sketch().logit_count());
   for (std::size_t begin = 0; begin < logits.size(); begin += count) {
     programs.push_back({model.sketch().decode(std::span(logits).subspan(begin, count))});
@@ -128,23 +69,138 @@ std::vector<Program> synthesised_programs(Model& model, const TestPairs& test, c
   return programs;
 }
 
-/// Every task's program by the model's method.
-std::vector<Program> decide_programs(Model& model, const PairSource& training, const TestPairs& test,
-                                     const EvaluationOptions& options) {
+std::vector<Program> decided_programs(Model& model, const PairSource& training, int pairs) {
+  const FormulaSet formulas(model.config().search, model.problem().symbols);
+  DecisionOptions options;
+  options.pairs = pairs;
   std::vector<Program> programs;
-  if (method_parts(model.config()).posterior) {
-    const FormulaSet formulas(model.config().search, model.problem().symbols);
-    DecisionOptions decision;
-    decision.pairs = options.decision_pairs;
-    for (DecidedFormula& formula : decide_formulas(model, training, formulas, decision)) {
-      programs.push_back({std::move(formula.expression), std::move(formula.ties)});
-    }
-    return programs;
+  for (DecidedFormula& formula : decide_formulas(model, training, formulas, options)) {
+    programs.push_back({std::move(formula.expression), std::move(formula.ties)});
   }
-  return synthesised_programs(model, test, options);
+  return programs;
+}
+
+/// What the model says y is: of each task, of each pair.
+using Predictions = std::vector<std::vector<double>>;
+
+Predictions run_programs(std::span<const Program> programs, std::span<const double> symbols, std::size_t variables) {
+  const std::size_t pairs = symbols.size() / variables;
+  const std::vector<double> columns = to_columns(symbols, variables);
+  Predictions predictions(programs.size());
+  parallel_for(static_cast<std::int64_t>(programs.size()), [&](std::int64_t t) {
+    predictions[static_cast<std::size_t>(t)] =
+        programs[static_cast<std::size_t>(t)].expression.evaluate_rows(columns, pairs);
+  });
+  return predictions;
+}
+
+/// By the tasks' programs, or without any by the model's MLP.
+Predictions predict(Model& model, std::span<const Program> programs, std::span<const double> symbols) {
+  const auto variables = static_cast<std::size_t>(model.problem().symbols);
+  if (!programs.empty()) return run_programs(programs, symbols, variables);
+  return to_rows(model.predict(std::vector<float>(symbols.begin(), symbols.end())), symbols.size() / variables);
+}
+
+std::vector<Loss> losses(const Predictions& predictions, const Pairs& pairs) {
+  std::vector<Loss> losses;
+  for (std::size_t t = 0; t < predictions.size(); ++t) {
+    losses.push_back(prediction_loss(predictions[t], pairs.targets(t), pairs.sigma[t]));
+  }
+  return losses;
+}
+
+std::vector<double> wide(std::span<const float> values) { return {values.begin(), values.end()}; }
+
+/// Test pairs, their programs (none with an MLP) and what those say.
+struct TestRun {
+  Pairs pairs;
+  std::vector<Program> programs;
+  Predictions on_gold;
+  std::vector<Loss> losses;
+};
+
+TaskResult judge(const TestRun& test, std::size_t t, const Gold::Task& gold, const search::FormulaPool& pool,
+                 bool verdicts) {
+  TaskResult result;
+  result.gold = gold.formula.text();
+  result.gold_operators = gold.operators;
+  result.solved = predicts_exactly(test.on_gold[t], test.pairs.targets(t));
+  result.test_loss = test.losses[t];
+  if (test.programs.empty()) return result;
+  result.program = test.programs[t].expression;
+  result.formula = programs::simplify(*result.program, pool.smallest_formula());
+  result.ties = test.programs[t].ties;
+  if (verdicts) result.verdict = programs::prove_equal(*result.program, gold.formula);
+  return result;
+}
+
+/// What is counted or averaged over the tasks.
+void summarise(Evaluation& evaluation) {
+  std::vector<Loss> all, solved, unsolved;
+  double program_length = 0, formula_length = 0;
+  const double tasks = static_cast<double>(evaluation.tasks.size());
+  bool programs = true;
+  for (const TaskResult& task : evaluation.tasks) {
+    evaluation.solved += task.solved ? 1 : 0;
+    evaluation.solved_exact += task.verdict.equal() ? 1 : 0;
+    all.push_back(task.test_loss);
+    (task.solved ? solved : unsolved).push_back(task.test_loss);
+    programs = programs && task.program.has_value();
+    if (!programs) continue;
+    program_length += static_cast<double>(task.program->operator_count()) / tasks;
+    formula_length += task.formula->operators / tasks;
+  }
+  evaluation.test_loss = mean_loss(all);
+  if (!solved.empty()) evaluation.test_loss_solved = mean_loss(solved);
+  if (!unsolved.empty()) evaluation.test_loss_unsolved = mean_loss(unsolved);
+  if (programs) {
+    evaluation.program_length = program_length;
+    evaluation.formula_length = formula_length;
+  }
+}
+
+Loss training_loss(Model& model, const Benchmark& benchmark, const TestRun& test, const EvaluationOptions& options) {
+  const Pairs pairs =
+      draw_pairs(model, *benchmark.train, *benchmark.gold, Split::train, options.train_pairs, options.seed);
+  const MethodParts parts = method_parts(model.config());
+  const bool synthesised = parts.programs && !parts.posterior;
+  const std::vector<Program> programs = synthesised ? synthesised_programs(model, pairs) : test.programs;
+  return mean_loss(losses(predict(model, programs, wide(pairs.symbols)), pairs));
+}
+
+TestRun run_test(Model& model, const Benchmark& benchmark, const EvaluationOptions& options) {
+  const MethodParts parts = method_parts(model.config());
+  TestRun test{
+      draw_pairs(model, *benchmark.test, *benchmark.gold, Split::test, options.pairs, options.seed), {}, {}, {}};
+  if (parts.posterior) {
+    test.programs = decided_programs(model, *benchmark.train, options.decision_pairs);
+  } else if (parts.programs) {
+    test.programs = synthesised_programs(model, test.pairs);
+  }
+  test.on_gold = predict(model, test.programs, test.pairs.gold);
+  test.losses = losses(predict(model, test.programs, wide(test.pairs.symbols)), test.pairs);
+  return test;
+}
+
+/// How many tasks the synthesizer's own programs solve.
+int synthesised_solved(Model& model, const Pairs& pairs) {
+  const Predictions on_gold = predict(model, synthesised_programs(model, pairs), pairs.gold);
+  int solved = 0;
+  for (std::size_t t = 0; t < on_gold.size(); ++t) solved += predicts_exactly(on_gold[t], pairs.targets(t)) ? 1 : 0;
+  return solved;
 }
 
 }  // namespace
+
+bool Evaluation::run_success() const {
+  constexpr double kMost = 0.05;
+  return test.loss <= kMost;
+}
+
+bool Evaluation::run_success_strict() const {
+  constexpr double kLeast = 0.9;
+  return train.right >= kLeast;
+}
 
 std::vector<float> decide_logits(Model& model, int pairs, std::span<const float> y, std::span<const float> symbols) {
   const int tasks = model.problem().tasks;
@@ -177,52 +233,22 @@ Evaluation evaluate(Model& model, const Benchmark& benchmark, const search::Form
   Evaluation evaluation;
   evaluation.train = measure_training_symbols(model, benchmark, options.max_images);
   evaluation.test = measure_symbols(model, benchmark.test->images(), gold, Split::test, options.max_images);
-  const TestPairs pairs = draw_test_pairs(model, benchmark, options);
-  const std::vector<Program> programs = decide_programs(model, *benchmark.train, pairs, options);
-
-  const std::size_t tasks = gold.tasks().size();
-  const std::size_t set = static_cast<std::size_t>(options.pairs);
-  const auto variables = static_cast<std::size_t>(gold.symbols());
+  const TestRun test = run_test(model, benchmark, options);
+  evaluation.train_loss = training_loss(model, benchmark, test, options);
   if (const MethodParts parts = method_parts(model.config()); parts.posterior && parts.programs) {
-    const std::vector<Program> synthesised = synthesised_programs(model, pairs, options);
-    evaluation.synthesised_solved = 0;
-    for (std::size_t t = 0; t < tasks; ++t) {
-      const auto y = std::span(pairs.y).subspan(t * set, set);
-      *evaluation.synthesised_solved += solves(synthesised[t].expression, pairs, y, variables) ? 1 : 0;
-    }
+    evaluation.synthesised_solved = synthesised_solved(model, test.pairs);
   }
-  std::vector<std::unique_ptr<TaskResult>> results(tasks);
-  parallel_for(static_cast<std::int64_t>(tasks), [&](std::int64_t i) {
-    const std::size_t t = static_cast<std::size_t>(i);
-    const Gold::Task& task = gold.tasks()[t];
-    TaskResult result{programs[t].expression, programs::simplify(programs[t].expression, pool.smallest_formula())};
-    result.gold = task.formula.text();
-    result.gold_operators = task.operators;
-    result.ties = programs[t].ties;
-    judge_on_pairs(result, pairs, std::span(pairs.y).subspan(t * set, set), benchmark.test->sigma()[t], variables);
-    if (options.verdicts) result.verdict = programs::prove_equal(result.program, task.formula);
-    results[t] = std::make_unique<TaskResult>(std::move(result));
+  evaluation.tasks.resize(gold.tasks().size());
+  parallel_for(std::ssize(evaluation.tasks), [&](std::int64_t i) {
+    const auto t = static_cast<std::size_t>(i);
+    evaluation.tasks[t] = judge(test, t, gold.tasks()[t], pool, options.verdicts);
   });
-  for (auto& result : results) {
-    evaluation.solved += result->solved ? 1 : 0;
-    evaluation.solved_exact += result->verdict.equal() ? 1 : 0;
-    evaluation.test_loss += result->test_loss / static_cast<double>(tasks);
-    evaluation.test_loss_normalised += result->test_loss_normalised / static_cast<double>(tasks);
-    evaluation.program_length += static_cast<double>(result->program.operator_count()) / static_cast<double>(tasks);
-    evaluation.formula_length += result->formula.operators / static_cast<double>(tasks);
-    evaluation.tasks.push_back(std::move(*result));
+  summarise(evaluation);
+  if (options.new_tasks > 0) {
+    evaluation.generalisation = measure_generalisation(
+        model, benchmark, pool, {.tasks = options.new_tasks, .pairs = options.pairs, .seed = options.seed});
   }
   return evaluation;
-}
-
-std::string SymbolMetrics::gauge_text() const {
-  constexpr double kRight = 0.9;         // share of images with the right level
-  constexpr double kIdentified = 0.005;  // symbolic loss after the best affine map: half a level squared, twice over
-  if (right >= kRight) return "right";
-  if (gauge.loss <= kIdentified) {
-    return fmt::format("right up to s -> {:.2f} s {} {:.2f}", gauge.a, gauge.b < 0 ? "-" : "+", std::abs(gauge.b));
-  }
-  return "not identified";
 }
 
 }  // namespace roap

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "models/data/benchmark.h"
+#include "models/generalisation.h"
+#include "models/metrics.h"
 #include "models/model.h"
 #include "models/programs/equality.h"
 #include "models/programs/simplify.h"
@@ -13,59 +15,52 @@ namespace roap {
 
 /// What became of one task.
 struct TaskResult {
-  programs::Expression program;         ///< argmax of the synthesised logits, or the decided formula
-  programs::SimplifiedFormula formula;  ///< the same polynomial, readable
-  std::string gold{};                   ///< hidden formula
+  /// Argmax of the synthesised logits, or the decided formula; none where the method predicts y by an MLP.
+  std::optional<programs::Expression> program{};
+  std::optional<programs::SimplifiedFormula> formula{};  ///< the same polynomial, readable
+  std::string gold{};                                    ///< hidden formula
   int gold_operators = 0;
   bool solved = false;              ///< equals y on all test pairs, on gold symbols (the paper's criterion)
   programs::Verdict verdict{};      ///< against the gold polynomial
-  double test_loss = 0;             ///< mean squared error of program o grounder on test pairs
-  double test_loss_normalised = 0;  ///< divided by sigma^2
+  Loss test_loss;                   ///< of the task's program (or MLP) and grounder together, on test pairs
   std::vector<std::string> ties{};  ///< method marginal: formulas that explain the training pairs as well
 };
 
-/// Least squares fit gold = a * symbol + b: symbols can be right up to such a map that the programs absorb.
-struct Gauge {
-  double a = 1, b = 0;
-  double loss = 0;  ///< symbolic loss after the map
-};
-
-/// Quality of the symbols on the images of one split.
-struct SymbolMetrics {
-  double loss = 0;             ///< mean of (g(x) - k/10)^2 over images
-  double class_mean_loss = 0;  ///< the same for the mean symbol of each class
-  double right = 0;            ///< share of images whose nearest level k/10 is the right one
-  int images = 0;
-  Gauge gauge;
-
-  /// "right", "right up to s -> 0.71 s + 0.02", or "not identified".
-  [[nodiscard]] std::string gauge_text() const;
-};
-
-/// All on the test set. Synthesised programs are discretised by argmax; method marginal decides its formulas on pairs
-/// of training images.
+/// All on the test set, unless it says otherwise. Synthesised programs are discretised by argmax; method marginal
+/// decides its formulas on pairs of training images.
 struct Evaluation {
   int solved = 0, solved_exact = 0;
   SymbolMetrics train, test;
-  double test_loss = 0, test_loss_normalised = 0;  ///< means over tasks
-  double program_length = 0;                       ///< mean operators of the discrete programs, dead lines dropped
-  double formula_length = 0;                       ///< mean operators of the simplified formulas
+  Loss test_loss;                                            ///< mean over tasks
+  std::optional<Loss> test_loss_solved, test_loss_unsolved;  ///< over those tasks, where there are any
+  /// The same on training pairs, of programs that are discretised on those pairs: what runs are chosen by.
+  Loss train_loss;
+  std::optional<Generalisation> generalisation;  ///< where it was asked for and formulas are left
+  std::optional<double> program_length;          ///< mean operators of the discrete programs, dead lines dropped
+  std::optional<double> formula_length;          ///< mean operators of the simplified formulas
   /// Method hybrid: tasks that the synthesizer's own programs solve.
   std::optional<int> synthesised_solved;
   std::vector<TaskResult> tasks;
 
   /// Of the training images.
   [[nodiscard]] std::string gauge_text() const { return train.gauge_text(); }
+  /// Has the run found the symbols? The paper's criterion is weak: symbols guessed at their mean have a loss of 0.0825.
+  [[nodiscard]] bool run_success() const;
+  /// Is the nearest level right on 90 % of the training images?
+  [[nodiscard]] bool run_success_strict() const;
 };
 
 struct EvaluationOptions {
   int pairs = 1000;           ///< test pairs
+  int train_pairs = 1000;     ///< training pairs that train_loss is measured on
   int decision_pairs = 2048;  ///< training pairs that decide the formulas of method marginal
   int max_images = 10000;     ///< symbols are measured on at most that many images of a split
-  std::uint64_t seed = 0;     ///< of the test pairs
+  std::uint64_t seed = 0;     ///< of the pairs
   bool verdicts = true;       ///< prove or refute each program; without it solved_exact stays 0
+  int new_tasks = 0;          ///< that generalisation is measured on; 0: not measured
 };
 
+/// `pool` is what the benchmark's tasks were drawn from.
 Evaluation evaluate(Model& model, const Benchmark& benchmark, const search::FormulaPool& pool,
                     const EvaluationOptions& options = {});
 

@@ -7,6 +7,7 @@
 
 #include "kernels/image_batch/image_batch_op.h"
 #include "models/grounder.h"
+#include "models/mlp_head.h"
 #include "models/synthesizer.h"
 
 namespace roap {
@@ -14,6 +15,12 @@ namespace roap {
 namespace {
 
 constexpr int kGroundBatch = 128;  // images per evaluation batch
+
+MlpHeadConfig head_config(const Config& config, int tasks) {
+  using Kind = MlpHeadConfig::Kind;
+  return {config.train.method == "mlp-onehot" ? Kind::one_hot : Kind::disjoint, tasks,
+          static_cast<int>(config.model.width)};
+}
 
 Sketch make_sketch(const Config& config, int symbols) {
   const bool tree = config.model.sketch == "tree" || config.train.method == "tree";
@@ -71,6 +78,9 @@ Model::Model(const Config& config, const ProblemShape& problem, DeviceKind devic
     const int pairs = static_cast<int>(config.train.pairs_per_step);
     synthesis_graphs_[pairs] = std::make_shared<SynthesisGraph>(store_, *this, pairs);
   }
+  if (method_parts(config).head) {
+    predictor_ = std::make_unique<MlpPredictor>(store_, head_config(config, problem.tasks), problem.symbols);
+  }
   store_.declare_buffer(kAdamStep, {1}, Initializer::constant(0));
   store_.initialize(static_cast<std::uint64_t>(config.train.seed));
 }
@@ -84,8 +94,12 @@ TensorId Model::logits(Graph& graph, TensorId y, TensorId symbols) const {
   }
   SynthesizerConfig synthesizer{static_cast<int>(config_.model.width), config_.model.input_gain,
                                 config_.model.logit_spread, sketch_.logit_count()};
-  if (config_.device.precision == "bf16") synthesizer.sets.math = PointMlpMath::bf16;
+  if (config_.device.precision == "bf16") synthesizer.math = ProductMath::bf16;
   return build_synthesizer(graph, synthesizer, y, symbols);
+}
+
+TensorId Model::head(Graph& graph, TensorId symbols) const {
+  return build_mlp_head(graph, head_config(config_, problem_.tasks), symbols);
 }
 
 Model::GroundGraph& Model::ground_graph(int image_count) {
@@ -153,5 +167,7 @@ std::vector<float> Model::synthesise(int pairs, std::span<const float> y, std::s
   synthesis.executor->run();
   return synthesis.executor->read(synthesis.logits);
 }
+
+std::vector<float> Model::predict(std::span<const float> symbols) { return predictor_->predict(symbols); }
 
 }  // namespace roap

@@ -9,12 +9,11 @@
 #include "engine/executor.h"
 #include "models/config.h"
 #include "models/data/pair_source.h"
+#include "models/mlp_head.h"
 #include "models/sketch.h"
+#include "models/update.h"
 
 namespace roap {
-
-/// Buffer that counts Adam's applied updates; saved with the optimizer's moments.
-inline constexpr const char* kAdamStep = "adam.step";
 
 /// s -> a s + b.
 struct AffineMap {
@@ -34,8 +33,8 @@ struct ProblemShape {
 
 ProblemShape problem_shape(const PairSource& source);
 
-/// Weights and statistics of grounder and (where the method has one) synthesizer, and their use in evaluation mode.
-/// Training is Trainer's.
+/// Weights and statistics of grounder and (where the method has one) synthesizer or MLP, and their use in evaluation
+/// mode. Training is Trainer's.
 class Model {
  public:
   /// Declares all weights, grounder first, and initialises them from `config.train.seed`. `device` must be set up.
@@ -51,6 +50,9 @@ class Model {
   /// Appends the logits [T, P] to a graph: the synthesizer's, or free ones (method free).
   TensorId logits(Graph& graph, TensorId y, TensorId symbols) const;
 
+  /// Appends yhat [T, B] of symbols [B, V] by the MLP (methods mlp-disjoint and mlp-onehot).
+  TensorId head(Graph& graph, TensorId symbols) const;
+
   /// Numbers that the grounder gives to those images, in evaluation mode. An image that is asked for several times is
   /// computed once, unless `repeats` says otherwise; the numbers are the same bits.
   enum class Repeats : std::uint8_t { share, compute };
@@ -60,6 +62,8 @@ class Model {
   void apply_gauge(const AffineMap& map);
   /// Logits [T, P] for a set of pairs: y [T, pairs], symbols [pairs, V].
   std::vector<float> synthesise(int pairs, std::span<const float> y, std::span<const float> symbols);
+  /// The MLP's yhat [T, pairs] of symbols [pairs, V].
+  std::vector<float> predict(std::span<const float> symbols);
 
  private:
   struct GroundGraph;
@@ -75,6 +79,7 @@ class Model {
   ParameterStore store_;
   std::map<int, std::shared_ptr<GroundGraph>> ground_graphs_;        ///< by images in the data set
   std::map<int, std::shared_ptr<SynthesisGraph>> synthesis_graphs_;  ///< by pairs
+  std::unique_ptr<MlpPredictor> predictor_;                          ///< where the method has an MLP
 };
 
 }  // namespace roap

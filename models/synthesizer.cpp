@@ -1,7 +1,6 @@
 #include "models/synthesizer.h"
 
 #include <numeric>
-#include <optional>
 #include <vector>
 
 #include "kernels/concat_columns/concat_columns_op.h"
@@ -20,19 +19,19 @@ TensorId build_synthesizer(Graph& graph, const SynthesizerConfig& config, Tensor
   for (const int j : all) each.push_back({j});
 
   const auto set_network = [&](const char* name, TensorId s, std::vector<std::vector<int>> columns) {
-    return point_mlp(graph, name, y, s, {std::move(columns), config.sets}, width, width, config.input_gain);
+    return point_mlp(graph, name, y, s, {std::move(columns), {config.math}}, width, width, config.input_gain);
   };
   const TensorId out = set_network("synthesizer.mlp_out", {}, {{}});
   const TensorId rel = set_network("synthesizer.mlp_rel", symbols, each);
   const TensorId io = set_network("synthesizer.mlp_io", symbols, {all});
   TensorId h = concat_columns(graph, "synthesizer.features", {out, io, rel});
-  h = linear(graph, "synthesizer.mlp_prog.0", h, width);
+  h = linear(graph, "synthesizer.mlp_prog.0", h, width, {.math = config.math});
   h = layer_norm(graph, "synthesizer.mlp_prog.1", h, true);
-  h = linear(graph, "synthesizer.mlp_prog.3", h, width);
+  h = linear(graph, "synthesizer.mlp_prog.3", h, width, {.math = config.math});
   h = layer_norm(graph, "synthesizer.mlp_prog.4", h, true);
-  std::optional<Initializer> bias;
-  if (config.logit_spread > 0) bias = Initializer::normal(config.logit_spread);
-  return linear(graph, "synthesizer.mlp_prog.6", h, config.logit_count, true, bias);
+  LinearParams last{.math = config.math};
+  if (config.logit_spread > 0) last.initial_bias = Initializer::normal(config.logit_spread);
+  return linear(graph, "synthesizer.mlp_prog.6", h, config.logit_count, last);
 }
 
 }  // namespace roap

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "engine/graph.h"
-#include "kernels/point_mlp/point_mlp.h"
+#include "kernels/common/product_math.h"
 
 namespace roap {
 
@@ -14,8 +14,8 @@ struct SynthesizerConfig {
   /// Standard deviation of the logits' initial bias, the same for all tasks, so that lines which no program needs yet
   /// start as different expressions that programs can take up; 0: initialised like the other layers.
   double logit_spread = 0;
-  int logit_count = 0;        ///< P, see kernels/common/sketch_layout.h
-  PointMlpOptions sets = {};  ///< how a device computes the set networks
+  int logit_count = 0;                  ///< P, see kernels/common/sketch_layout.h
+  ProductMath math = ProductMath::f32;  ///< how the CUDA device multiplies
 };
 
 /// y [T, B], symbols [B, V] -> logits [T, P]. With h_out = max_i MLP_out(y_i), h_rel[j] = max_i MLP_rel([y_i; s_ij])

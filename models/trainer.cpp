@@ -8,16 +8,15 @@
 
 #include "engine/autodiff.h"
 #include "engine/schedule.h"
-#include "kernels/adam_step/adam_step_op.h"
 #include "kernels/batch_norm/batch_norm_op.h"
 #include "kernels/formula_posterior/formula_posterior_op.h"
-#include "kernels/gradient_guard/gradient_guard_op.h"
 #include "kernels/gumbel_softmax/gumbel_softmax_op.h"
 #include "kernels/image_batch/image_batch_op.h"
 #include "kernels/repeat_rows/repeat_rows_op.h"
 #include "kernels/reshape/reshape_op.h"
 #include "kernels/task_loss/task_loss_op.h"
 #include "models/grounder.h"
+#include "models/update.h"
 
 namespace roap {
 
@@ -52,6 +51,7 @@ Trainer::Trainer(Model& model, const PairSource& source, Options options)
   run_steps_ = static_cast<std::uint64_t>(roap::total_steps(model.config()));
   screening_steps_ = static_cast<std::uint64_t>(roap::screening_steps(model.config()));
   all_steps_ = static_cast<std::uint64_t>(roap::all_steps(model.config()));
+  check_method(model.config());
   const Config::Train& train = model.config().train;
   if (train.regauge > 0 || method_parts(model.config()).posterior) {
     formulas_ = std::make_unique<FormulaSet>(model.config().search, model.problem().symbols);
@@ -94,6 +94,10 @@ void Trainer::build() {
   if (parts.posterior) append_posterior();
   if (parts.programs)
     append_programs(parts.posterior ? stop_gradient(graph_, "symbols.fixed", t_.symbols) : t_.symbols);
+  if (parts.head) {
+    t_.yhat = graph_.keep(model_.head(graph_, t_.symbols));
+    append_loss("loss", 1);
+  }
   for (const TensorId tensor : {t_.symbols, t_.loss, t_.error}) graph_.keep(tensor);
 
   t_.loss_gradient = graph_.input("grad.loss", f32({1}));
@@ -111,8 +115,6 @@ void Trainer::append_programs(TensorId symbols) {
   const Config::Train& train = model_.config().train;
   t_.sharpness = graph_.input("sharpness", f32({1}));
   t_.gumbel_key = graph_.input("gumbel_key", u32({4}));
-  t_.lambda = graph_.input("lambda", f32({1}));
-  t_.loss_floor = graph_.input("loss_floor", f32({1}));
   t_.logits = model_.logits(graph_, t_.y, symbols);
   const bool noise = train.method != "softmax";
   const std::vector<int> groups = model_.sketch().group_sizes();
@@ -121,13 +123,19 @@ void Trainer::append_programs(TensorId symbols) {
   t_.z = gumbel_softmax(graph_, "z", logits, t_.sharpness, t_.gumbel_key, {groups, noise, train.straight_through});
   t_.yhat = model_.sketch().execute(graph_, "yhat", t_.z, symbols);
   t_.length = model_.sketch().length(graph_, "length", t_.z);
-  const TaskLossKind kind = train.loss == "profiled" ? TaskLossKind::profiled : TaskLossKind::gaussian;
-  const TaskLoss loss =
-      task_loss(graph_, t_.loss.present() ? "program_loss" : "loss", t_.yhat, t_.y, t_.sigma, t_.length, t_.lambda,
-                kind == TaskLossKind::profiled ? t_.loss_floor : TensorId{}, {kind, train.samples});
+  append_loss(t_.loss.present() ? "program_loss" : "loss", train.samples);
+  for (const TensorId tensor : {t_.logits, t_.z, t_.yhat, t_.length}) graph_.keep(tensor);
+}
+
+/// The loss of yhat, of which each task has `samples` rows.
+void Trainer::append_loss(const std::string& name, std::int64_t samples) {
+  t_.lambda = graph_.input("lambda", f32({1}));
+  t_.loss_floor = graph_.input("loss_floor", f32({1}));
+  const TaskLossKind kind = model_.config().train.loss == "profiled" ? TaskLossKind::profiled : TaskLossKind::gaussian;
+  const TensorId floor = kind == TaskLossKind::profiled ? t_.loss_floor : TensorId{};
+  const TaskLoss loss = task_loss(graph_, name, t_.yhat, t_.y, t_.sigma, t_.length, t_.lambda, floor, {kind, samples});
   t_.error = loss.error;
   (t_.loss.present() ? t_.program_loss : t_.loss) = loss.loss;
-  for (const TensorId tensor : {t_.logits, t_.z, t_.yhat, t_.length}) graph_.keep(tensor);
 }
 
 void Trainer::append_posterior() {
@@ -142,16 +150,9 @@ void Trainer::append_posterior() {
 
 void Trainer::append_update(const std::vector<BatchNormUpdate>& statistics) {
   const Config::Train& train = model_.config().train;
-  ParameterStore& store = model_.store();
   first_update_node_ = graph_.nodes().size();
-  const TensorId weights = graph_.persistent("all.weights", store.all(Arena::weights));
-  const TensorId gradients = graph_.persistent("all.gradients", store.all(Arena::gradients));
-  const TensorId moment1 = graph_.persistent("all.moment1", store.all(Arena::moment1));
-  const TensorId moment2 = graph_.persistent("all.moment2", store.all(Arena::moment2));
-  const TensorId step = graph_.buffer(kAdamStep, {1}, Initializer::constant(0));
-  t_.guard = graph_.keep(gradient_guard(graph_, "guard", t_.loss, gradients));
-  const AdamParams params{.boundary = store.first_offset_after("grounder."), .eps = train.eps, .clip = train.clip};
-  adam_step(graph_, "adam", {weights, gradients, moment1, moment2, step, t_.guard, t_.rates}, params);
+  t_.guard = roap::append_update(graph_, t_.loss, t_.rates,
+                                 {.first_network = "grounder.", .eps = train.eps, .clip = train.clip});
   append_batch_norm_updates(graph_, statistics, t_.guard);
 }
 
@@ -320,11 +321,12 @@ std::string Trainer::diagnose_tensors() const {
   }
   if (!t_.yhat.present()) return "the symbols are finite, the value of a formula or a gradient is not";
   const std::vector<float> yhat = executor_->read(t_.yhat);
-  const std::vector<float> z = executor_->read(t_.z);
   const auto bad = std::find_if(yhat.begin(), yhat.end(), [](float y) { return !std::isfinite(y); });
-  if (bad == yhat.end()) return "the programs' outputs are finite, a gradient is not";
+  if (bad == yhat.end()) return "the outputs are finite, a gradient is not";
   const std::size_t pairs = static_cast<std::size_t>(model_.config().train.pairs_per_step);
   const std::size_t row = static_cast<std::size_t>(bad - yhat.begin()) / pairs;
+  if (!t_.z.present()) return fmt::format("the output of task {} is not finite", row);
+  const std::vector<float> z = executor_->read(t_.z);
   const std::size_t task = row / static_cast<std::size_t>(model_.config().train.samples);
   const std::size_t pair = static_cast<std::size_t>(bad - yhat.begin()) % pairs;
   const std::size_t count = static_cast<std::size_t>(model_.sketch().logit_count());

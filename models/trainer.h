@@ -48,7 +48,8 @@ struct StepReport {
 
 /// Runs training steps. Methods with programs: images -> symbols -> logits -> Gumbel-softmax -> soft execution -> loss,
 /// and back. Method marginal: images -> symbols -> exact posterior over all formulas -> loss, and back. Method hybrid:
-/// the grounder as with marginal, and programs on its symbols, whose loss does not reach it. Sees a PairSource only:
+/// the grounder as with marginal, and programs on its symbols, whose loss does not reach it. Methods mlp-disjoint and
+/// mlp-onehot: images -> symbols -> MLP -> loss, and back. Sees a PairSource only:
 /// gold symbols and formulas cannot be reached from here.
 class Trainer {
  public:
@@ -110,6 +111,7 @@ class Trainer {
  private:
   void build();
   void append_programs(TensorId symbols);
+  void append_loss(const std::string& name, std::int64_t samples);
   void append_posterior();
   void append_update(const std::vector<struct BatchNormUpdate>& statistics);
   void write_inputs(std::uint64_t step);

@@ -22,17 +22,20 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MARGINAL = ["train.method=marginal"]
+# No choice among several starts: it would hide how often a start fails.
+ONE_START = ["tasks.count=100", "train.runs=1", "train.steps=1500"]
 STUDIES = {
     "digits-500": MARGINAL + ["tasks.count=500", "tasks.max_operators=3"],
     "digits-500-wide": MARGINAL + ["tasks.count=500", "tasks.max_operators=3", "search.max_operators=4"],
     "digits-10": MARGINAL + ["tasks.count=10", "tasks.max_operators=3"],
     "digits-3": MARGINAL + ["tasks.count=3", "tasks.max_operators=3"],
-    "digits-roap": ["tasks.count=100"],
-    "digits-roap-regauge": ["tasks.count=100", "train.regauge=50"],
-    "digits-hybrid": ["train.method=hybrid", "tasks.count=100"],
+    "digits-roap": ONE_START,
+    "digits-roap-regauge": ONE_START + ["train.regauge=50"],
+    "digits-hybrid": ONE_START + ["train.method=hybrid"],
+    "digits-marginal": MARGINAL + ["tasks.count=100"],
 }
 COLUMNS = ("seed", "solved", "solved_exact", "symbols", "symbolic_loss_train", "symbols_right_train",
-           "symbols_right_test", "cpu", "wall")
+           "symbols_right_test", "synthesised_solved", "cpu", "wall")
 
 
 def wilson(successes, runs, z=1.959964):
@@ -79,10 +82,12 @@ def summary(name, settings, runs, arguments):
                                                                        "images' symbols right", right)):
         low, high = wilson(count, len(runs))
         text.append(f"- {what}: {count} of {len(runs)} (95 % interval {100 * low:.0f} to {100 * high:.0f} %)")
-    text += [f"- processor seconds of a run, start and last decision included: median {cpu[len(cpu) // 2]:.1f}, "
+    proved = sorted(r["solved_exact"] for r in done) or [math.nan]
+    text += [f"- tasks proved equal: median {proved[len(proved) // 2]}, {proved[0]} to {proved[-1]}",
+             f"- processor seconds of a run, start and last decision included: median {cpu[len(cpu) // 2]:.1f}, "
              f"longest {cpu[-1]:.1f}", "", "| " + " | ".join(COLUMNS) + " |", "| --- " * len(COLUMNS) + "|"]
     for r in runs:
-        text.append("| " + " | ".join(number(r.get(c, "failed")) for c in COLUMNS) + " |")
+        text.append("| " + " | ".join(number(r.get(c, "failed" if "failed" in r else "")) for c in COLUMNS) + " |")
     return "\n".join(text) + "\n"
 
 

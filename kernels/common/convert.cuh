@@ -27,6 +27,16 @@ __device__ __forceinline__ std::uint32_t pack_bf16(float low, float high) {
   const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
   return static_cast<std::uint32_t>(__bfloat16_as_ushort(pair.y)) << 16 | __bfloat16_as_ushort(pair.x);
 }
+/// The same of max(x, 0); a NaN stays one.
+__device__ __forceinline__ std::uint32_t pack_bf16_relu(float low, float high) {
+#ifdef ROAP_SIMT
+  return pack_bf16(low < 0 ? 0.0f : low, high < 0 ? 0.0f : high);
+#else
+  std::uint32_t pair;
+  asm("cvt.rn.relu.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+#endif
+}
 __device__ __forceinline__ float2 unpack_bf16(std::uint32_t pair) {
   return make_float2(__uint_as_float(pair << 16), __uint_as_float(pair & 0xffff0000u));
 }

@@ -1,14 +1,12 @@
 #pragma once
 
+#include "kernels/common/read_along.h"
 #include "kernels/common/shared.h"
 
 // The f32 matrix product of a block: c[m, n] = sum_k a(m, k) b(n, k), one tile of c per block, on CUDA cores, and sums
 // of other terms of a and b. For what must have f32's precision; bf16 products belong on tensor cores.
 
 namespace roap::cuda {
-
-/// In which order neighbouring threads read an operand: along k or along its rows, whichever is contiguous in memory.
-enum class ReadAlong { k, rows };
 
 /// Shape of the tile and how many elements of it a thread computes.
 struct F32Product {

@@ -18,9 +18,10 @@ TensorSpec y_spec(const Conv2dDims& d, DType dtype) { return {dtype, {d.n, d.ho(
 Work conv2d_work(const Conv2dDims& d, DType dtype) {
   const double pairs = static_cast<double>(vertical_axis(d).useful_pairs() * horizontal_axis(d).useful_pairs());
   const auto channels = static_cast<double>(d.n * d.ci * d.co);
-  return {2 * pairs * channels,
-          storage_bytes(x_spec(d, dtype)) + storage_bytes(w_spec(d)) + storage_bytes(y_spec(d, dtype)),
-          2 * channels * static_cast<double>(d.ho() * d.wo() * d.kh * d.kw)};
+  return {.flop = 2 * pairs * channels,
+          .bytes = storage_bytes(x_spec(d, dtype)) + storage_bytes(w_spec(d)) + storage_bytes(y_spec(d, dtype)),
+          .dense_flop = 2 * channels * static_cast<double>(d.ho() * d.wo() * d.kh * d.kw),
+          .bf16 = dtype == DType::bf16};
 }
 
 class Conv2dState : public OpState {

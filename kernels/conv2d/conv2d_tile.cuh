@@ -1,22 +1,17 @@
 #pragma once
 
+#include "kernels/common/mma_pieces.cuh"
 #include "kernels/common/ptx/cp_async.h"
-#include "kernels/common/ptx/ldmatrix.h"
-#include "kernels/common/reduce.cuh"
 #include "kernels/common/vector_access.cuh"
 #include "kernels/conv2d/conv2d_taps.h"
 
 // What the tensor-core kernels share: pieces of NHWC maps in shared memory, and the way of sums from registers to a
 // map.
 //
-// A region is a rectangle of positions ("cells") of some images: rows (cell, image), image fastest, of kPieces 16-byte
-// pieces of channels. Pieces are swizzled (piece p of row r lies at p ^ r % 8), so that ldmatrix reads the same piece
-// of eight neighbouring rows without bank conflicts. Sixteen neighbouring images of one cell are the rows of an mma
-// operand.
+// A region is a rectangle of positions ("cells") of some images: rows (cell, image), image fastest, of kPieces swizzled
+// pieces of channels (mma_pieces.cuh). Sixteen neighbouring images of one cell are the rows of an mma operand.
 
 namespace roap::cuda {
-
-inline constexpr int kPiece = 8;  ///< channels of a 16-byte piece
 
 /// A map [images, rows, columns, channels] and the part of it that a region holds.
 struct RegionSource {
@@ -58,24 +53,6 @@ __device__ __forceinline__ void load_region(Bf16* shared, const RegionSource& s,
       }
     }
   }
-}
-
-/// Where this lane's row for ldmatrix_x4 begins: 16 rows from `row` (a multiple of 8) by two pieces from `piece`.
-/// Matrices 0, 1 are the upper and the lower eight rows of the first piece, 2, 3 those of the second: A of mma where
-/// rows are rows of the product and channels its depth; with _trans, B for 16 columns (registers 0, 1 for the first
-/// eight and 2, 3 for the others) where rows are the depth.
-template <int kPieces>
-__device__ __forceinline__ const Bf16* rows_first(const Bf16* region, int row, int piece) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
-  return region + (row + lane % 16) * kPieces * kPiece + ((piece + lane / 16) ^ lane % 8) * kPiece;
-}
-
-/// The same with matrices 0, 1 for the two pieces of the upper eight rows and 2, 3 for those of the lower: B for 16
-/// columns where rows are columns of the product; with _trans, A where rows are the depth.
-template <int kPieces>
-__device__ __forceinline__ const Bf16* pieces_first(const Bf16* region, int row, int piece) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
-  return region + (row + lane / 16 * 8 + lane % 8) * kPieces * kPiece + ((piece + lane / 8 % 2) ^ lane % 8) * kPiece;
 }
 
 /// Shared memory in which a warp turns sums of 16 rows by 8 kTiles columns around: floats, in rows that begin eight

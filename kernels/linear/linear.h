@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/common/cuda_types.h"
+#include "kernels/common/product_math.h"
 
 // Linear (fully connected) layer: y[r, o] = sum_i x[r, i] w[o, i] + b[o].
 // Gradients: dx = dy w;  dw = dy' x;  db = column sums of dy.
@@ -27,16 +28,18 @@ void linear_backward_weight(const LinearDims& d, const float* dy, const float* x
 
 namespace cuda {
 
-/// As in cpu, on the device.
-void linear_forward(const LinearDims& d, const float* x, const float* w, const float* b, float* y, Stream stream);
-void linear_backward_data(const LinearDims& d, const float* dy, const float* w, float* dx, bool accumulate,
-                          Stream stream);
-void linear_backward_weight(const LinearDims& d, const float* dy, const float* x, float* dw, float* db, Stream stream);
+/// As in cpu, on the device; db is summed in f32 whatever `math` says.
+void linear_forward(const LinearDims& d, ProductMath math, const float* x, const float* w, const float* b, float* y,
+                    Stream stream);
+void linear_backward_data(const LinearDims& d, ProductMath math, const float* dy, const float* w, float* dx,
+                          bool accumulate, Stream stream);
+void linear_backward_weight(const LinearDims& d, ProductMath math, const float* dy, const float* x, float* dw,
+                            float* db, Stream stream);
 /// Its second part: dy [rows, out] -> db [out].
 void linear_backward_bias(const LinearDims& d, const float* dy, float* db, Stream stream);
 
-/// The same by cuBLASLt, to compare ours with. Only in builds with ROAP_HAS_CUBLASLT. `workspace`: kWorkspaceBytes of
-/// device memory, aligned to 256 bytes.
+/// The same by cuBLASLt in f32, to compare ours with. Only in builds with ROAP_HAS_CUBLASLT. `workspace`:
+/// kWorkspaceBytes of device memory, aligned to 256 bytes.
 namespace cublaslt {
 
 inline constexpr std::size_t kWorkspaceBytes = std::size_t{32} << 20;

@@ -34,6 +34,16 @@ OpCase linear_case(std::int64_t rows, std::int64_t in, std::int64_t out, bool bi
   return c;
 }
 
+/// On tensor cores. The operands are rounded to bf16, with a relative error of up to 1/512 each; of a sum, which is as
+/// large as the root of the number of terms, this is a fraction of 1/256.
+OpCase bf16_case(OpCase c) {
+  c.name += "_bf16";
+  c.op = std::make_shared<LinearOp>(ProductMath::bf16);
+  c.check_gradient = false;
+  c.cuda_bf16_roundings = 2;
+  return c;
+}
+
 }  // namespace
 
 OperatorTests linear_tests() {
@@ -44,6 +54,7 @@ OperatorTests linear_tests() {
   tests.cases = {linear_case(1, 1, 1, true),      linear_case(7, 5, 3, true),
                  linear_case(33, 17, 31, false),  linear_case(65, 64, 63, true),
                  linear_case(130, 67, 129, true), linear_case(500, 1280, 256, true, true)};
+  for (const OpCase& c : std::vector<OpCase>(tests.cases)) tests.cases.push_back(bf16_case(c));
   return tests;
 }
 

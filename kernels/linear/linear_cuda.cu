@@ -1,6 +1,9 @@
+#include "kernels/common/column_sum.cuh"
 #include "kernels/common/f32_product.cuh"
 #include "kernels/common/launch.h"
-#include "kernels/linear/linear.h"
+#include "kernels/linear/linear_mma.h"
+
+// The products in f32, on CUDA cores, and which kernels run.
 
 namespace roap::cuda {
 
@@ -84,44 +87,49 @@ __global__ void __launch_bounds__(P::kThreads)
       });
 }
 
-constexpr int kBiasThreads = 128;
-
 /// Computes  db[o] = sum_r dy[r, o]
 /// Shapes    dy [rows, out], db [out]; any sizes
-/// Mapping   a thread owns an output
+/// Mapping   a block owns 32 outputs
 /// Memory    dy is read once, coalesced over outputs
-/// Numerics  f32, r ascending
-__global__ void __launch_bounds__(kBiasThreads) linear_backward_bias_kernel(LinearDims d, const float* dy, float* db) {
-  const std::int64_t o = static_cast<std::int64_t>(blockIdx.x) * kBiasThreads + threadIdx.x;
-  if (o >= d.out) return;
-  float sum = 0;
-  for (std::int64_t r = 0; r < d.rows; ++r) sum += dy[r * d.out + o];
-  db[o] = sum;
+/// Numerics  f32, in the fixed order of column_sum
+__global__ void __launch_bounds__(kColumnSumThreads)
+    linear_backward_bias_kernel(LinearDims d, const float* dy, float* db) {
+  const std::int64_t o = static_cast<std::int64_t>(blockIdx.x) * kColumnSumColumns + column_of_sum();
+  const float sum = column_sum(d.rows, [&](std::int64_t r) { return o < d.out ? dy[r * d.out + o] : 0.0f; });
+  if (threadIdx.x < kColumnSumColumns && o < d.out) db[o] = sum;
 }
 
 }  // namespace
 
-void linear_forward(const LinearDims& d, const float* x, const float* w, const float* b, float* y, Stream stream) {
+void linear_forward(const LinearDims& d, ProductMath math, const float* x, const float* w, const float* b, float* y,
+                    Stream stream) {
+  if (math == ProductMath::bf16) return linear_forward_mma(d, x, w, b, y, stream);
   launch("linear_forward", {.grid = {f32_product_tiles(d.out), f32_product_tiles(d.rows)}, .block = P::kThreads},
          stream, linear_forward_kernel, d, x, w, b, y);
 }
 
-void linear_backward_data(const LinearDims& d, const float* dy, const float* w, float* dx, bool accumulate,
-                          Stream stream) {
+void linear_backward_data(const LinearDims& d, ProductMath math, const float* dy, const float* w, float* dx,
+                          bool accumulate, Stream stream) {
+  if (math == ProductMath::bf16) return linear_backward_data_mma(d, dy, w, dx, accumulate, stream);
   launch("linear_backward_data", {.grid = {f32_product_tiles(d.in), f32_product_tiles(d.rows)}, .block = P::kThreads},
          stream, linear_backward_data_kernel, d, dy, w, dx, accumulate);
 }
 
-void linear_backward_weight(const LinearDims& d, const float* dy, const float* x, float* dw, float* db, Stream stream) {
-  launch("linear_backward_weight", {.grid = {f32_product_tiles(d.in), f32_product_tiles(d.out)}, .block = P::kThreads},
-         stream, linear_backward_weight_kernel, d, dy, x, dw);
+void linear_backward_weight(const LinearDims& d, ProductMath math, const float* dy, const float* x, float* dw,
+                            float* db, Stream stream) {
+  if (math == ProductMath::bf16) {
+    linear_backward_weight_mma(d, dy, x, dw, stream);
+  } else {
+    launch("linear_backward_weight",
+           {.grid = {f32_product_tiles(d.in), f32_product_tiles(d.out)}, .block = P::kThreads}, stream,
+           linear_backward_weight_kernel, d, dy, x, dw);
+  }
   if (db != nullptr) linear_backward_bias(d, dy, db, stream);
 }
 
 void linear_backward_bias(const LinearDims& d, const float* dy, float* db, Stream stream) {
-  const auto blocks = static_cast<unsigned>((d.out + kBiasThreads - 1) / kBiasThreads);
-  launch("linear_backward_bias", {.grid = blocks, .block = kBiasThreads}, stream, linear_backward_bias_kernel, d, dy,
-         db);
+  launch("linear_backward_bias", {.grid = column_sum_blocks(d.out), .block = kColumnSumThreads}, stream,
+         linear_backward_bias_kernel, d, dy, db);
 }
 
 }  // namespace roap::cuda

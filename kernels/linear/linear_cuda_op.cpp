@@ -5,21 +5,22 @@ namespace roap {
 
 namespace {
 
-void run_forward(const Op& /*op*/, const RunContext& c) {
-  cuda::linear_forward(linear_dims(c.in_shape(0), c.in_shape(1)), c.in<float>(0), c.in<float>(1), c.in<float>(2),
-                       c.out<float>(0), c.stream());
+void run_forward(const Op& op, const RunContext& c) {
+  cuda::linear_forward(linear_dims(c.in_shape(0), c.in_shape(1)), static_cast<const LinearOp&>(op).math(),
+                       c.in<float>(0), c.in<float>(1), c.in<float>(2), c.out<float>(0), c.stream());
 }
 
-void run_backward_data(const Op& /*op*/, const RunContext& c) {
-  cuda::linear_backward_data(linear_dims(c.out_shape(0), c.in_shape(1)), c.in<float>(0), c.in<float>(1),
+void run_backward_data(const Op& op, const RunContext& c) {
+  cuda::linear_backward_data(linear_dims(c.out_shape(0), c.in_shape(1)),
+                             static_cast<const LinearBackwardDataOp&>(op).math(), c.in<float>(0), c.in<float>(1),
                              c.out<float>(0), c.accumulate(0), c.stream());
 }
 
 LinearDims backward_weight_dims(const RunContext& c) { return {c.in_shape(1)[0], c.in_shape(1)[1], c.in_shape(0)[1]}; }
 
-void run_backward_weight(const Op& /*op*/, const RunContext& c) {
-  cuda::linear_backward_weight(backward_weight_dims(c), c.in<float>(0), c.in<float>(1), c.out<float>(0),
-                               c.out<float>(1), c.stream());
+void run_backward_weight(const Op& op, const RunContext& c) {
+  cuda::linear_backward_weight(backward_weight_dims(c), static_cast<const LinearBackwardWeightOp&>(op).math(),
+                               c.in<float>(0), c.in<float>(1), c.out<float>(0), c.out<float>(1), c.stream());
 }
 
 #ifdef ROAP_HAS_CUBLASLT

@@ -17,9 +17,9 @@ Specs LinearOp::infer(const Specs& inputs) const {
 }
 
 void LinearOp::gradient(GradientContext& g) const {
-  if (g.wants(0)) g.emit("backward_data", std::make_shared<LinearBackwardDataOp>(), {g.grad(0), g.input(1)}, {0});
+  if (g.wants(0)) g.emit("backward_data", std::make_shared<LinearBackwardDataOp>(math_), {g.grad(0), g.input(1)}, {0});
   if (g.wants(1))
-    g.emit("backward_weight", std::make_shared<LinearBackwardWeightOp>(), {g.grad(0), g.input(0)}, {1, 2});
+    g.emit("backward_weight", std::make_shared<LinearBackwardWeightOp>(math_), {g.grad(0), g.input(0)}, {1, 2});
 }
 
 void LinearOp::run_cpu(const RunContext& c) const {
@@ -30,7 +30,9 @@ void LinearOp::run_cpu(const RunContext& c) const {
 Work LinearOp::work(const Specs& in, const Specs& out) const {
   const double rows = static_cast<double>(in[0].shape[0]);
   const double weights = static_cast<double>(in[1].shape.count());
-  return {2 * rows * weights, 4 * (static_cast<double>(in[0].shape.count() + out[0].shape.count()) + weights)};
+  return {.flop = 2 * rows * weights,
+          .bytes = 4 * (static_cast<double>(in[0].shape.count() + out[0].shape.count()) + weights),
+          .bf16 = math_ == ProductMath::bf16};
 }
 
 Specs LinearBackwardDataOp::infer(const Specs& inputs) const {
@@ -46,7 +48,7 @@ void LinearBackwardDataOp::run_cpu(const RunContext& c) const {
 }
 
 Work LinearBackwardDataOp::work(const Specs& in, const Specs& out) const {
-  return LinearOp().work({out[0], in[1]}, {in[0]});
+  return LinearOp(math_).work({out[0], in[1]}, {in[0]});
 }
 
 Specs LinearBackwardWeightOp::infer(const Specs& inputs) const {
@@ -62,17 +64,17 @@ void LinearBackwardWeightOp::run_cpu(const RunContext& c) const {
 }
 
 Work LinearBackwardWeightOp::work(const Specs& in, const Specs& out) const {
-  return LinearOp().work({in[1], f32({in[0].shape[1], in[1].shape[1]})}, {in[0]});
+  return LinearOp(math_).work({in[1], f32({in[0].shape[1], in[1].shape[1]})}, {in[0]});
 }
 
-TensorId linear(Graph& graph, const std::string& name, TensorId x, std::int64_t out_features, bool with_bias,
-                std::optional<Initializer> bias) {
+TensorId linear(Graph& graph, const std::string& name, TensorId x, std::int64_t out_features,
+                const LinearParams& params) {
   const std::int64_t in_features = graph.shape(x)[1];
   const Initializer initializer = Initializer::uniform(1.0 / std::sqrt(static_cast<double>(in_features)));
   const TensorId w = graph.parameter(name + ".weight", {out_features, in_features}, initializer);
-  const TensorId b =
-      with_bias ? graph.parameter(name + ".bias", {out_features}, bias.value_or(initializer)) : TensorId{};
-  return graph.apply(name, std::make_shared<LinearOp>(), {x, w, b})[0];
+  TensorId b;
+  if (params.bias) b = graph.parameter(name + ".bias", {out_features}, params.initial_bias.value_or(initializer));
+  return graph.apply(name, std::make_shared<LinearOp>(params.math), {x, w, b})[0];
 }
 
 }  // namespace roap

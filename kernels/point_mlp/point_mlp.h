@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/common/cuda_types.h"
+#include "kernels/common/product_math.h"
 
 // A PointNet branch (Qi et al. 2017), fused: one network on every element of a set, then the maximum over the set. Here
 // the sets are the tasks and the elements the pairs of the batch. Row (t, i) of group g is x = [y[t, i]; s[i, columns
@@ -53,15 +54,12 @@ struct PointMlpInputs {
   PointMlpWeights<const T> w;
 };
 
-/// How the CUDA device multiplies the matrices of layers 3 and 6: on CUDA cores in f32, or on tensor cores with
-/// operands rounded to bf16 and sums in f32. Everything else is f32 in both. The cpu device computes in f32.
-enum class PointMlpMath : std::uint8_t { f32, bf16 };
-
 struct PointMlpOptions {
-  PointMlpMath math = PointMlpMath::f32;
+  ProductMath math = ProductMath::f32;  ///< of layers 3 and 6; everything else is f32
   /// The cpu device computes rows with bitwise equal inputs once; false is for measuring what that saves. h and index
   /// are the same bits either way, gradients up to the order of their sums.
   bool share_rows = true;
+  bool warpgroups = true;  ///< products by warpgroups where the card and the sizes allow it
 };
 
 namespace cpu {

@@ -101,7 +101,7 @@ void add_parts_bf16(const PointMlpDims& d, const BackwardBf16& b, const float* d
 std::size_t point_mlp_backward_workspace(const PointMlpDims& d, const PointMlpOptions& options) {
   if (!point_mlp_fused(d)) return point_mlp_layers_backward_workspace(d);
   WorkspaceCutter workspace(nullptr);
-  if (options.math == PointMlpMath::bf16) {
+  if (options.math == ProductMath::bf16) {
     lay_out_bf16(d, {}, workspace);
   } else {
     lay_out_f32(d, {}, workspace);
@@ -113,7 +113,7 @@ void point_mlp_backward(const PointMlpDims& d, const PointMlpOptions& options, c
                         const float* dh, const std::int32_t* index, float* ds, bool accumulate,
                         const PointMlpWeights<float>& dw, std::byte* workspace, Stream stream) {
   if (!point_mlp_fused(d)) {
-    return point_mlp_layers_backward(d, in, dh, index, ds, accumulate, dw, workspace, stream);
+    return point_mlp_layers_backward(d, options, in, dh, index, ds, accumulate, dw, workspace, stream);
   }
   WorkspaceCutter cutter(workspace);
   const auto rest = [&](const auto& b, const auto& multiply_w3, const auto& add_parts) {
@@ -125,7 +125,7 @@ void point_mlp_backward(const PointMlpDims& d, const PointMlpOptions& options, c
     if (ds != nullptr && d.symbols > 0)
       point_mlp_backward_symbols(b.rows, b.winners, b.parts.dx, ds, accumulate, stream);
   };
-  if (options.math == PointMlpMath::bf16) {
+  if (options.math == ProductMath::bf16) {
     const BackwardBf16 b = lay_out_bf16(d, in, cutter);
     copy_point_mlp_columns(b.rows, in.columns, stream);
     pack_point_mlp_bf16(d, in.w, true, b.weights, stream);

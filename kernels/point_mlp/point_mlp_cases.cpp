@@ -91,12 +91,21 @@ OpCase large_case(OpCase c) {
 OpCase bf16_case(OpCase c) {
   c.name += "_bf16";
   PointMlpParams params = static_cast<const PointMlpOp&>(*c.op).params();
-  params.options.math = PointMlpMath::bf16;
+  params.options.math = ProductMath::bf16;
   c.op = std::make_shared<PointMlpOp>(std::move(params));
   for (CaseInput& input : c.inputs) input.differentiable = false;
   c.compared_outputs = {0};
   c.check_gradient = false;
   c.cuda_bf16_roundings = 3;
+  return c;
+}
+
+/// The same by the kernel for all cards, where sm_90a has one of its own.
+OpCase portable_case(OpCase c) {
+  c.name += "_portable";
+  PointMlpParams params = static_cast<const PointMlpOp&>(*c.op).params();
+  params.options.warpgroups = false;
+  c.op = std::make_shared<PointMlpOp>(std::move(params));
   return c;
 }
 
@@ -155,6 +164,12 @@ OperatorTests point_mlp_tests() {
                  bf16_case(point_mlp_case("io", io, 2, 131, 128, 97, 0)),
                  bf16_case(point_mlp_case("io", io, 1, 130, 129, 192, 0)),
                  bf16_case(point_mlp_case("rel", rel, 1, 129, 256, 256, 0)),
+                 portable_case(bf16_case(point_mlp_case("rel", rel, 1, 129, 256, 256, 0))),
+                 bf16_case(point_mlp_case("out", out, 5, 64, 256, 255, 0)),
+                 bf16_case(point_mlp_case("io", io, 2, 65, 193, 257, 0)),
+                 bf16_case(point_mlp_case("rel", rel, 90, 1, 250, 16, 7)),
+                 bf16_case(point_mlp_case("many", {Columns::value_type(6, 1)}, 1, 2, 201, 33, 0)),
+                 bf16_case(point_mlp_case("many", {Columns::value_type(7, 1)}, 1, 3, 201, 33, 0)),
                  bf16_case(point_mlp_case("rel", rel, 2, 3, 5, 259, 0)),
                  bf16_case(point_mlp_case("many", {Columns::value_type(15, 1)}, 5, 7, 16, 9, 0)),
                  bf16_case(point_mlp_case("io", io, 3, 5, 257, 7, 0)),
@@ -167,6 +182,7 @@ OperatorTests point_mlp_tests() {
                  bf16_backward_case(point_mlp_case("rel", rel, 2, 3, 5, 259, 0)),
                  bf16_backward_case(point_mlp_case("mixed", {{2, 0}, {1, 1}}, 1200, 24, 5, 24, 0)),
                  bf16_backward_case(point_mlp_case("many", {Columns::value_type(15, 1)}, 5, 7, 16, 9, 0)),
+                 bf16_backward_case(point_mlp_case("io", io, 3, 5, 257, 7, 0)),
                  point_mlp_case("out", out, 500, 64, 256, 256, 1000, true),
                  point_mlp_case("rel", rel, 500, 64, 256, 256, 216, true),
                  point_mlp_case("io", io, 500, 64, 256, 256, 216, true),

@@ -103,6 +103,12 @@ void merge_point_mlp_maxima(const PointMlpDims& d, const PointMlpMaxima& maxima,
 void point_mlp_maxima_f32(const PointMlpRows& rows, const PointMlpF32Weights& w, const PointMlpMaxima& out,
                           Stream stream);
 
+/// Tile of elements of the kernel that products by warpgroups run on, and whether it computes these sizes here.
+inline constexpr int kPointMlpWgmmaTileRows = 64;
+bool point_mlp_uses_wgmma(const PointMlpDims& d, const PointMlpOptions& options);
+void point_mlp_maxima_wgmma(const PointMlpRows& rows, const PointMlpBf16Weights& w, const PointMlpMaxima& out,
+                            Stream stream);
+
 void point_mlp_maxima_mma(const PointMlpRows& rows, const PointMlpBf16Weights& w, const PointMlpMaxima& out,
                           Stream stream);
 
@@ -217,10 +223,10 @@ void point_mlp_backward_symbols(const PointMlpRows& rows, const PointMlpWinners&
 /// Both directions for any sizes, by the kernels of linear, layer_norm and point_max.
 std::size_t point_mlp_layers_forward_workspace(const PointMlpDims& d);
 std::size_t point_mlp_layers_backward_workspace(const PointMlpDims& d);
-void point_mlp_layers_forward(const PointMlpDims& d, const PointMlpInputs<float>& in, float* h, std::int32_t* index,
-                              std::byte* workspace, Stream stream);
-void point_mlp_layers_backward(const PointMlpDims& d, const PointMlpInputs<float>& in, const float* dh,
-                               const std::int32_t* index, float* ds, bool accumulate, const PointMlpWeights<float>& dw,
-                               std::byte* workspace, Stream stream);
+void point_mlp_layers_forward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in,
+                              float* h, std::int32_t* index, std::byte* workspace, Stream stream);
+void point_mlp_layers_backward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in,
+                               const float* dh, const std::int32_t* index, float* ds, bool accumulate,
+                               const PointMlpWeights<float>& dw, std::byte* workspace, Stream stream);
 
 }  // namespace roap::cuda

@@ -32,18 +32,21 @@ struct Forward {
   PointMlpF32Weights f32;
   PointMlpBf16Weights bf16;
   PointMlpMaxima maxima;
+  bool wgmma;
 };
 Forward lay_out_forward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in,
                         WorkspaceCutter& workspace) {
   Forward f{};
-  const bool bf16 = options.math == PointMlpMath::bf16;
+  const bool bf16 = options.math == ProductMath::bf16;
   f.rows = take_point_mlp_rows(d, in, workspace);
   if (bf16) {
     f.bf16 = take_point_mlp_bf16_weights(d, false, workspace);
   } else {
     f.f32 = take_point_mlp_f32_weights(d, false, workspace);
   }
-  f.maxima = take_point_mlp_maxima(d, bf16 ? kPointMlpMmaTileRows : kPointMlpF32TileRows, workspace);
+  f.wgmma = point_mlp_uses_wgmma(d, options);
+  const int tile_rows = f.wgmma ? kPointMlpWgmmaTileRows : bf16 ? kPointMlpMmaTileRows : kPointMlpF32TileRows;
+  f.maxima = take_point_mlp_maxima(d, tile_rows, workspace);
   return f;
 }
 
@@ -76,14 +79,14 @@ std::size_t point_mlp_forward_workspace(const PointMlpDims& d, const PointMlpOpt
 
 void point_mlp_forward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in, float* h,
                        std::int32_t* index, std::byte* workspace, Stream stream) {
-  if (!point_mlp_fused(d)) return point_mlp_layers_forward(d, in, h, index, workspace, stream);
+  if (!point_mlp_fused(d)) return point_mlp_layers_forward(d, options, in, h, index, workspace, stream);
   WorkspaceCutter cutter(workspace);
   const Forward f = lay_out_forward(d, options, in, cutter);
   copy_point_mlp_columns(f.rows, in.columns, stream);
   const PointMlpMaxima out = f.maxima.pieces == 1 ? PointMlpMaxima{1, h, index} : f.maxima;
-  if (options.math == PointMlpMath::bf16) {
+  if (options.math == ProductMath::bf16) {
     pack_point_mlp_bf16(d, in.w, false, f.bf16, stream);
-    point_mlp_maxima_mma(f.rows, f.bf16, out, stream);
+    f.wgmma ? point_mlp_maxima_wgmma(f.rows, f.bf16, out, stream) : point_mlp_maxima_mma(f.rows, f.bf16, out, stream);
   } else {
     pack_point_mlp_f32(d, in.w, false, f.f32, stream);
     point_mlp_maxima_f32(f.rows, f.f32, out, stream);

@@ -84,13 +84,13 @@ __global__ void __launch_bounds__(F32Tile<kWidth>::kThreads, 2)
   const PointMlpDims& d = rows.d;
   const int pairs = static_cast<int>(d.pairs);
   const int feature_block = static_cast<int>(blockIdx.z);
-  int tile = point_mlp_first_tile(blockIdx.y, pairs, Tile::kRows);
-  const int tiles = point_mlp_first_tile(blockIdx.y + 1, pairs, Tile::kRows) - tile;
+  int tile = point_mlp_first_tile(blockIdx.y, gridDim.y, pairs, Tile::kRows);
+  const int tiles = point_mlp_first_tile(blockIdx.y + 1, gridDim.y, pairs, Tile::kRows) - tile;
   F32WeightStream<kWidth> weights(w, 1 + feature_block, 2 * w.slices * tiles);
   using Maxima = WarpMaxima<kWidth>;
   Maxima::clear();
   // What opaque numbers lead to is computed anew for each tile, because the products need the registers.
-  for (; tile < point_mlp_first_tile(ptx::opaque(blockIdx.y) + 1, pairs, Tile::kRows); ++tile) {
+  for (; tile < point_mlp_first_tile(ptx::opaque(blockIdx.y) + 1, gridDim.y, pairs, Tile::kRows); ++tile) {
     const int first = tile * Tile::kRows + warp_index() * Tile::kWarpRows;
     const PointMlpSet elements(rows, static_cast<int>(ptx::opaque(blockIdx.x)));
     load_inputs<kWidth>(static_cast<int>(d.in), first, pairs,

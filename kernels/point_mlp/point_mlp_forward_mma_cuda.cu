@@ -91,8 +91,8 @@ __global__ void __launch_bounds__(MmaTile<kWidth>::kThreads, kWidth <= 128 ? 2 :
   const PointMlpDims& d = rows.d;
   const int pairs = static_cast<int>(d.pairs);
   const int feature_block = static_cast<int>(blockIdx.z);
-  int tile = point_mlp_first_tile(blockIdx.y, pairs, Tile::kRows);
-  const int last = point_mlp_first_tile(blockIdx.y + 1, pairs, Tile::kRows);
+  int tile = point_mlp_first_tile(blockIdx.y, gridDim.y, pairs, Tile::kRows);
+  const int last = point_mlp_first_tile(blockIdx.y + 1, gridDim.y, pairs, Tile::kRows);
   MmaWeightStream<kWidth> weights(w.matrices, 1 + feature_block, 1, last - tile);
   load_vectors<kWidth>(w, feature_block);
   Maxima::clear();

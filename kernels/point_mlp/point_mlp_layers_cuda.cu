@@ -66,14 +66,17 @@ __global__ void __launch_bounds__(kColumnSumThreads)
 /// Arrays for a chunk of sets.
 struct Layers {
   std::int64_t sets, rows;  // of a chunk
+  ProductMath math;         // of layers 3 and 6
   PointMlpRows inputs;
   float *x, *z1, *a1, *z2, *a2, *z3, *mean1, *rstd1, *mean2, *rstd2;
   float *da, *dz, *norm_sums, *weight_sums;  // backward: gradients of activations, and of one weight of the chunk
 };
 
-Layers lay_out(const PointMlpDims& d, const PointMlpInputs<float>& in, bool backward, WorkspaceCutter& workspace) {
+Layers lay_out(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in, bool backward,
+               WorkspaceCutter& workspace) {
   constexpr std::int64_t kRows = 8192;
   Layers l{};
+  l.math = options.math;
   l.sets = std::clamp<std::int64_t>(kRows / d.pairs, 1, d.tasks * d.groups);
   l.rows = l.sets * d.pairs;
   l.inputs = take_point_mlp_rows(d, in, workspace);
@@ -100,9 +103,9 @@ void hidden_layers(const Layers& l, const PointMlpWeights<const float>& w, std::
   launch("point_mlp_gather_rows", {.grid = blocks_of(rows * d.in), .block = kThreads}, stream,
          point_mlp_gather_rows_kernel, l.inputs, first, rows, l.x);
   const LayerNormDims norm{rows, d.hidden, true, kPointMlpEpsilon};
-  linear_forward({rows, d.in, d.hidden}, l.x, w.w0, w.b0, l.z1, stream);
+  linear_forward({rows, d.in, d.hidden}, ProductMath::f32, l.x, w.w0, w.b0, l.z1, stream);
   layer_norm_forward(norm, l.z1, w.gamma1, w.beta1, l.a1, l.mean1, l.rstd1, stream);
-  linear_forward({rows, d.hidden, d.hidden}, l.a1, w.w3, w.b3, l.z2, stream);
+  linear_forward({rows, d.hidden, d.hidden}, l.math, l.a1, w.w3, w.b3, l.z2, stream);
   layer_norm_forward(norm, l.z2, w.gamma4, w.beta4, l.a2, l.mean2, l.rstd2, stream);
 }
 
@@ -110,10 +113,10 @@ void hidden_layers(const Layers& l, const PointMlpWeights<const float>& w, std::
 class WeightAdder {
  public:
   WeightAdder(const Layers& l, bool accumulate, Stream stream) : l_(l), accumulate_(accumulate), stream_(stream) {}
-  void linear(const LinearDims& d, const float* dy, const float* x, float* dw, float* db) const {
+  void linear(const LinearDims& d, ProductMath math, const float* dy, const float* x, float* dw, float* db) const {
     if (dw == nullptr && db == nullptr) return;
     float* bias = l_.weight_sums + d.out * d.in;
-    linear_backward_weight(d, dy, x, l_.weight_sums, db != nullptr ? bias : nullptr, stream_);
+    linear_backward_weight(d, math, dy, x, l_.weight_sums, db != nullptr ? bias : nullptr, stream_);
     add(d.out * d.in, l_.weight_sums, dw);
     add(d.out, bias, db);
   }
@@ -145,47 +148,47 @@ void backward_chunk(const Layers& l, const PointMlpWeights<const float>& w, cons
   const LayerNormDims norm{rows, d.hidden, true, kPointMlpEpsilon};
   const LinearDims hidden{rows, d.hidden, d.hidden}, output{rows, d.hidden, d.features}, input{rows, d.in, d.hidden};
   point_max_backward({rows / d.pairs, d.pairs, d.features}, dh, index, l.z3, false, stream);
-  add.linear(output, l.z3, l.a2, dw.w6, dw.b6);
-  linear_backward_data(output, l.z3, w.w6, l.da, false, stream);
+  add.linear(output, l.math, l.z3, l.a2, dw.w6, dw.b6);
+  linear_backward_data(output, l.math, l.z3, w.w6, l.da, false, stream);
   add.layer_norm(norm, l.a2, l.z2, w.gamma4, l.mean2, l.rstd2, dw.gamma4, dw.beta4);
-  add.linear(hidden, l.dz, l.a1, dw.w3, dw.b3);
-  linear_backward_data(hidden, l.dz, w.w3, l.da, false, stream);
+  add.linear(hidden, l.math, l.dz, l.a1, dw.w3, dw.b3);
+  linear_backward_data(hidden, l.math, l.dz, w.w3, l.da, false, stream);
   add.layer_norm(norm, l.a1, l.z1, w.gamma1, l.mean1, l.rstd1, dw.gamma1, dw.beta1);
-  add.linear(input, l.dz, l.x, dw.w0, dw.b0);
-  if (want_symbols) linear_backward_data(input, l.dz, w.w0, l.da, false, stream);
+  add.linear(input, ProductMath::f32, l.dz, l.x, dw.w0, dw.b0);
+  if (want_symbols) linear_backward_data(input, ProductMath::f32, l.dz, w.w0, l.da, false, stream);
 }
 
 }  // namespace
 
 std::size_t point_mlp_layers_forward_workspace(const PointMlpDims& d) {
   WorkspaceCutter workspace(nullptr);
-  lay_out(d, {}, false, workspace);
+  lay_out(d, {}, {}, false, workspace);
   return workspace.bytes();
 }
 std::size_t point_mlp_layers_backward_workspace(const PointMlpDims& d) {
   WorkspaceCutter workspace(nullptr);
-  lay_out(d, {}, true, workspace);
+  lay_out(d, {}, {}, true, workspace);
   return workspace.bytes();
 }
 
-void point_mlp_layers_forward(const PointMlpDims& d, const PointMlpInputs<float>& in, float* h, std::int32_t* index,
-                              std::byte* workspace, Stream stream) {
+void point_mlp_layers_forward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in,
+                              float* h, std::int32_t* index, std::byte* workspace, Stream stream) {
   WorkspaceCutter cutter(workspace);
-  const Layers l = lay_out(d, in, false, cutter);
+  const Layers l = lay_out(d, options, in, false, cutter);
   copy_point_mlp_columns(l.inputs, in.columns, stream);
   for (std::int64_t set = 0; set < d.tasks * d.groups; set += l.sets) {
     const std::int64_t sets = std::min(l.sets, d.tasks * d.groups - set), rows = sets * d.pairs;
     hidden_layers(l, in.w, set, rows, stream);
-    linear_forward({rows, d.hidden, d.features}, l.a2, in.w.w6, in.w.b6, l.z3, stream);
+    linear_forward({rows, d.hidden, d.features}, l.math, l.a2, in.w.w6, in.w.b6, l.z3, stream);
     point_max_forward({sets, d.pairs, d.features}, l.z3, h + set * d.features, index + set * d.features, stream);
   }
 }
 
-void point_mlp_layers_backward(const PointMlpDims& d, const PointMlpInputs<float>& in, const float* dh,
-                               const std::int32_t* index, float* ds, bool accumulate, const PointMlpWeights<float>& dw,
-                               std::byte* workspace, Stream stream) {
+void point_mlp_layers_backward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in,
+                               const float* dh, const std::int32_t* index, float* ds, bool accumulate,
+                               const PointMlpWeights<float>& dw, std::byte* workspace, Stream stream) {
   WorkspaceCutter cutter(workspace);
-  const Layers l = lay_out(d, in, true, cutter);
+  const Layers l = lay_out(d, options, in, true, cutter);
   copy_point_mlp_columns(l.inputs, in.columns, stream);
   for (std::int64_t set = 0; set < d.tasks * d.groups; set += l.sets) {
     const std::int64_t sets = std::min(l.sets, d.tasks * d.groups - set), rows = sets * d.pairs;

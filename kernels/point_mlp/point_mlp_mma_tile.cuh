@@ -178,21 +178,9 @@ __device__ __forceinline__ void load_inputs_mma(int in, const float* gram, int f
   using Tile = MmaTile<kWidth>;
   const int row = static_cast<int>(threadIdx.x);
   if (row >= Tile::kRows) return;
-  float* u = Tile::inputs() + row;
   const bool inside = first + row < count;
-#pragma unroll 1
-  for (int j = 0; j < in; ++j) u[j * Tile::kRows] = inside ? value(first + row, j) : 0.0f;
-  u[in * Tile::kRows] = 1;
-  float variance = 0;
-#pragma unroll 1
-  for (int j = 0; j <= in; ++j) {
-    float sum = 0;
-    for (int i = 0; i <= in; ++i) sum += gram[j * (in + 1) + i] * u[i * Tile::kRows];
-    variance += sum * u[j * Tile::kRows];
-  }
-  const float rstd = rsqrtf(fmaxf(variance, 0.0f) + kPointMlpEpsilon);
-#pragma unroll 1
-  for (int j = 0; j <= in; ++j) u[j * Tile::kRows] *= rstd;
+  normalised_inputs(in, gram, Tile::inputs() + row, Tile::kRows,
+                    [&](int j) { return inside ? value(first + row, j) : 0.0f; });
 }
 
 /// a1 of 16 rows by each warp. use(row, word, positive, next_positive) gets, from all lanes together, which of columns
@@ -231,7 +219,7 @@ __device__ __forceinline__ void first_layer_mma(int in, const float* first_weigh
         use(row + i, word, inside && z[i].x > 0, inside && z[i].y > 0);
         if (!inside) continue;
         *reinterpret_cast<std::uint32_t*>(Tile::activations() + (row + i) * Tile::kPitch + column) =
-            pack_bf16(relu(z[i].x), relu(z[i].y));
+            pack_bf16_relu(z[i].x, z[i].y);
       }
     }
   }
@@ -292,44 +280,9 @@ __device__ __forceinline__ void store_second_activations(const typename MmaTile<
       for (int h = 0; h < 2; ++h) {
         const float low = z[m][j][2 * h] * rstd[m][h] * gamma.x + beta.x;
         const float high = z[m][j][2 * h + 1] * rstd[m][h] * gamma.y + beta.y;
-        activation_pair(thread, m, h, j) = pack_bf16(relu(low), relu(high));
+        activation_pair(thread, m, h, j) = pack_bf16_relu(low, high);
       }
     }
-  }
-}
-
-/// The value of the lane whose number differs in the bits of `lane`.
-__device__ __forceinline__ float exchange(float x, int lane) { return __shfl_xor_sync(kAllLanes, x, lane); }
-__device__ __forceinline__ Best exchange(const Best& x, int lane) {
-  return {__shfl_xor_sync(kAllLanes, x.value, lane), __shfl_xor_sync(kAllLanes, x.pair, lane)};
-}
-
-/// Merges kCount columns among the lanes that differ in bits kLane to 4. Lanes that differ in bit kLane exchange halves
-/// of their columns, so that each goes on with one; an odd number is merged by both, of which one goes on as `mine`. In
-/// the end use(number of the column, merged value) is called once for each; the first column is number `first`.
-template <int kCount, int kLane, class T, class Merge, class Use>
-__device__ __forceinline__ void merge_lanes(int lane, T* values, int first, bool mine, const Merge& merge,
-                                            const Use& use) {
-  if constexpr (kLane < 4) {
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      if (mine) use(first + i, values[i]);
-    }
-  } else {
-    constexpr bool kHalves = kCount % 2 == 0;
-    constexpr int kKept = kHalves ? kCount / 2 : kCount;
-    const bool upper = (lane & kLane) != 0;
-#pragma unroll
-    for (int i = 0; i < kKept; ++i) {
-      T given = values[i];
-      if constexpr (kHalves) {
-        given = upper ? values[i] : values[i + kKept];
-        values[i] = upper ? values[i + kKept] : values[i];
-      }
-      values[i] = merge(values[i], exchange(given, kLane));
-    }
-    merge_lanes<kKept, kLane / 2>(lane, values, first + (kHalves && upper ? kKept : 0), mine && (kHalves || !upper),
-                                  merge, use);
   }
 }
 

@@ -97,7 +97,9 @@ Work PointMlpOp::work(const Specs& in, const Specs& out) const {
   const auto rows = static_cast<double>(d.cells() * d.groups);
   double elements = static_cast<double>(2 * out[0].shape.count());
   for (const TensorSpec& spec : in) elements += spec.present() ? static_cast<double>(spec.shape.count()) : 0;
-  return {2 * rows * static_cast<double>((d.in + d.hidden + d.features) * d.hidden), 4 * elements};
+  return {.flop = 2 * rows * static_cast<double>((d.in + d.hidden + d.features) * d.hidden),
+          .bytes = 4 * elements,
+          .bf16 = params_.options.math == ProductMath::bf16};
 }
 
 Work PointMlpOp::work_on_cpu(const RunContext& c) const {
@@ -150,9 +152,11 @@ Work PointMlpBackwardOp::work_of_rows(const Specs& in, const Specs& out, double 
   const auto hidden = static_cast<double>(d.hidden), dense = static_cast<double>(3 * (d.hidden + d.in));
   const auto entries = static_cast<double>(d.tasks * d.groups * d.features);
   const auto all_rows = static_cast<double>(d.cells() * d.groups);
-  // Through every row: both products of every layer; nothing of the forward pass again.
-  const double dense_flop = 4 * all_rows * hidden * static_cast<double>(d.in + d.hidden + d.features);
-  return {2 * rows * hidden * dense + 4 * entries * hidden, 4 * elements, dense_flop};
+  return {.flop = 2 * rows * hidden * dense + 4 * entries * hidden,
+          .bytes = 4 * elements,
+          // Through every row: both products of every layer; nothing of the forward pass again.
+          .dense_flop = 4 * all_rows * hidden * static_cast<double>(d.in + d.hidden + d.features),
+          .bf16 = params().options.math == ProductMath::bf16};
 }
 
 TensorId point_mlp(Graph& graph, const std::string& name, TensorId y, TensorId s, PointMlpParams params,

@@ -10,10 +10,11 @@ __device__ __forceinline__ int warp_index() { return static_cast<int>(threadIdx.
 
 __device__ __forceinline__ float relu(float x) { return x < 0 ? 0.0f : x; }  // a NaN stays one
 
-/// First tile of one of gridDim.y pieces of a set; that of the next piece is its end.
-__device__ __forceinline__ int point_mlp_first_tile(std::uint32_t piece, int pairs, int tile_rows) {
+/// First tile of one of the pieces of a set; that of the next piece is its end.
+__device__ __forceinline__ int point_mlp_first_tile(std::uint32_t piece, std::uint32_t pieces, int pairs,
+                                                    int tile_rows) {
   const std::int64_t tiles = (pairs + tile_rows - 1) / tile_rows;
-  return static_cast<int>(piece * tiles / gridDim.y);
+  return static_cast<int>(piece * tiles / pieces);
 }
 
 /// Grid of the kernels that find maxima: (set, piece, block of features).
@@ -75,5 +76,58 @@ struct Best {
     pair = 0;
   }
 };
+
+/// The value of the lane whose number differs in the bits of `lane`.
+__device__ __forceinline__ float exchange(float x, int lane) { return __shfl_xor_sync(kAllLanes, x, lane); }
+__device__ __forceinline__ Best exchange(const Best& x, int lane) {
+  return {__shfl_xor_sync(kAllLanes, x.value, lane), __shfl_xor_sync(kAllLanes, x.pair, lane)};
+}
+
+/// Merges kCount columns among the lanes that differ in bits kLane to 4. Lanes that differ in bit kLane exchange halves
+/// of their columns, so that each goes on with one; an odd number is merged by both, of which one goes on as `mine`. In
+/// the end use(number of the column, merged value) is called once for each; the first column is number `first`.
+template <int kCount, int kLane, class T, class Merge, class Use>
+__device__ __forceinline__ void merge_lanes(int lane, T* values, int first, bool mine, const Merge& merge,
+                                            const Use& use) {
+  if constexpr (kLane < 4) {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      if (mine) use(first + i, values[i]);
+    }
+  } else {
+    constexpr bool kHalves = kCount % 2 == 0;
+    constexpr int kKept = kHalves ? kCount / 2 : kCount;
+    const bool upper = (lane & kLane) != 0;
+#pragma unroll
+    for (int i = 0; i < kKept; ++i) {
+      T given = values[i];
+      if constexpr (kHalves) {
+        given = upper ? values[i] : values[i + kKept];
+        values[i] = upper ? values[i + kKept] : values[i];
+      }
+      values[i] = merge(values[i], exchange(given, kLane));
+    }
+    merge_lanes<kKept, kLane / 2>(lane, values, first + (kHalves && upper ? kKept : 0), mine && (kHalves || !upper),
+                                  merge, use);
+  }
+}
+
+/// u = v * rstd of a row (point_mlp_mma_tile.cuh), v = (value(0), ..., value(in - 1), 1), to u[0], u[stride], ...
+template <class Value>
+__device__ __forceinline__ void normalised_inputs(int in, const float* gram, float* u, int stride, const Value& value) {
+#pragma unroll 1
+  for (int j = 0; j < in; ++j) u[j * stride] = value(j);
+  u[in * stride] = 1;
+  float variance = 0;
+#pragma unroll 1
+  for (int j = 0; j <= in; ++j) {
+    float sum = 0;
+    for (int i = 0; i <= in; ++i) sum += gram[j * (in + 1) + i] * u[i * stride];
+    variance += sum * u[j * stride];
+  }
+  const float rstd = rsqrtf(fmaxf(variance, 0.0f) + kPointMlpEpsilon);
+#pragma unroll 1
+  for (int j = 0; j <= in; ++j) u[j * stride] *= rstd;
+}
 
 }  // namespace roap::cuda

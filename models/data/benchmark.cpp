@@ -22,8 +22,7 @@ struct Targets {
 
 /// What the draws of a split are made from: images by class and the tables.
 struct DrawData {
-  std::vector<std::int32_t> class_begin{0};  ///< [kLevels + 1]
-  std::vector<std::int32_t> class_images;    ///< images of class 0, then of class 1, ...
+  ClassImages classes;
   std::shared_ptr<const Targets> targets;
 };
 
@@ -37,8 +36,8 @@ class GraphStream : public PairStream {
       : PairStream(tensors.image_index, tensors.y), tensors_(tensors), data_(std::move(data)) {}
 
   void bind(Executor& executor) const override {
-    executor.bind(tensors_.class_begin, std::span<const std::int32_t>(data_->class_begin));
-    executor.bind(tensors_.class_images, std::span<const std::int32_t>(data_->class_images));
+    executor.bind(tensors_.class_begin, std::span<const std::int32_t>(data_->classes.begin));
+    executor.bind(tensors_.class_images, std::span<const std::int32_t>(data_->classes.images));
     executor.bind(tensors_.tables, std::span<const float>(data_->targets->tables));
   }
 
@@ -62,12 +61,10 @@ class BenchmarkSource : public PairSource {
                images.shift};
     DrawData data;
     data.targets = std::move(targets);
+    data.classes = images_by_class(split.labels, 0, kLevels);
     for (int label = 0; label < kLevels; ++label) {
-      for (std::size_t i = 0; i < split.labels.size(); ++i) {
-        if (split.labels[i] == label) data.class_images.push_back(static_cast<std::int32_t>(i));
-      }
-      data.class_begin.push_back(static_cast<std::int32_t>(data.class_images.size()));
-      if (data.class_begin[static_cast<std::size_t>(label)] == data.class_begin.back()) {
+      const auto begin = data.classes.begin.begin() + label;
+      if (begin[0] == begin[1]) {
         throw DataError(
             fmt::format("the {} images hold none with label {}: every one of the ten classes is needed", name, label));
       }
@@ -82,13 +79,13 @@ class BenchmarkSource : public PairSource {
 
   void draw(const RandomKey& key, int pairs, std::span<std::int32_t> image_index, std::span<float> y) const override {
     const std::array<std::uint32_t, 4> words{key.seed_low, key.seed_high, key.stream, key.step};
-    cpu::pair_batch({tasks(), pairs, symbols_, kLevels}, words.data(), data_->class_begin.data(),
-                    data_->class_images.data(), data_->targets->tables.data(), image_index.data(), y.data());
+    cpu::pair_batch({tasks(), pairs, symbols_, kLevels}, words.data(), data_->classes.begin.data(),
+                    data_->classes.images.data(), data_->targets->tables.data(), image_index.data(), y.data());
   }
 
   [[nodiscard]] std::unique_ptr<PairStream> stream(Graph& graph, TensorId key, int pairs) const override {
     GraphStream::Tensors t;
-    const auto images = static_cast<std::int64_t>(data_->class_images.size());
+    const auto images = static_cast<std::int64_t>(data_->classes.images.size());
     const auto values = static_cast<std::int64_t>(data_->targets->tables.size());
     t.class_begin = graph.external("pairs.class_begin", i32({kLevels + 1}));
     t.class_images = graph.external("pairs.class_images", i32({images}));
@@ -108,7 +105,20 @@ class BenchmarkSource : public PairSource {
   std::shared_ptr<const DrawData> data_;
 };
 
-float deviation(const std::vector<float>& table) {
+}  // namespace
+
+ClassImages images_by_class(std::span<const std::uint8_t> labels, int first, int classes) {
+  ClassImages result;
+  for (int label = first; label < first + classes; ++label) {
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      if (labels[i] == label) result.images.push_back(static_cast<std::int32_t>(i));
+    }
+    result.begin.push_back(static_cast<std::int32_t>(result.images.size()));
+  }
+  return result;
+}
+
+float deviation(std::span<const float> table) {
   double mean = 0;
   for (const float y : table) mean += y;
   mean /= static_cast<double>(table.size());
@@ -116,8 +126,6 @@ float deviation(const std::vector<float>& table) {
   for (const float y : table) variance += (y - mean) * (y - mean);
   return static_cast<float>(std::sqrt(variance / static_cast<double>(table.size())));
 }
-
-}  // namespace
 
 Benchmark make_benchmark(BenchmarkImages images, const search::FormulaPool& pool, int count, std::uint64_t seed,
                          int first) {

@@ -33,6 +33,17 @@ struct Benchmark {
   std::unique_ptr<const Gold> gold;
 };
 
+/// Images of some classes: what draws of pairs choose from.
+struct ClassImages {
+  std::vector<std::int32_t> begin{0};  ///< [classes + 1], of each class in `images`
+  std::vector<std::int32_t> images;    ///< those of the first class, then of the second, ...
+};
+/// Of the `classes` classes from `first` on.
+ClassImages images_by_class(std::span<const std::uint8_t> labels, int first, int classes);
+
+/// Standard deviation of a task's y over the grid of symbols.
+float deviation(std::span<const float> table);
+
 /// Tasks are `count` usable formulas of `pool`, drawn with `seed` after `first` others: all formulas from `first` on
 /// are new to who knows those before. Throws DataError when a class has no image in a split.
 Benchmark make_benchmark(BenchmarkImages images, const search::FormulaPool& pool, int count, std::uint64_t seed,

@@ -27,11 +27,15 @@ class Gold {
 
   [[nodiscard]] const std::vector<Task>& tasks() const { return tasks_; }
   [[nodiscard]] int symbols() const { return symbols_; }
+  /// Of the images of a split: 0..9.
+  [[nodiscard]] std::span<const std::uint8_t> labels(Split split) const {
+    return labels_[split == Split::train ? 0 : 1];
+  }
   /// The integer k in 1..10 behind an image; the symbol is k / 10.
   [[nodiscard]] int symbol_of(Split split, std::int32_t image) const {
-    return labels_[split == Split::train ? 0 : 1][static_cast<std::size_t>(image)] + 1;
+    return labels(split)[static_cast<std::size_t>(image)] + 1;
   }
-  [[nodiscard]] std::size_t image_count(Split split) const { return labels_[split == Split::train ? 0 : 1].size(); }
+  [[nodiscard]] std::size_t image_count(Split split) const { return labels(split).size(); }
 
  private:
   std::vector<Task> tasks_;

@@ -53,7 +53,7 @@ class Residue {
   }
 
  private:
-  __extension__ using Wide = unsigned __int128;
+  __extension__ typedef unsigned __int128 Wide;  // nvcc knows no such alias declaration
 
   static constexpr Residue from_word(std::uint64_t value) {
     Residue result;

@@ -24,6 +24,16 @@ constexpr double kProgressEvery = 1 << 16;  // candidates
 
 bool has(std::span<const Operator> operators, Operator op) { return std::ranges::count(operators, op) > 0; }
 
+void require_device_keys(const EnumerationOptions& options) {
+  if (!options.points.empty()) throw UsageError("a search by values on given points runs on the CPU only");
+  for (const Operator op : options.operators) {
+    if (!SearchDevice::supports(op)) {
+      throw UsageError(fmt::format("operator {} is searched on the CPU only; leave it out or use --device cpu",
+                                   programs::info(op).name));
+    }
+  }
+}
+
 std::unique_ptr<Identity> make_identity(const EnumerationOptions& options) {
   if (!options.points.empty()) return value_identity(options.variables, options.points);
   if (has(options.operators, Operator::min) || has(options.operators, Operator::max)) {
@@ -48,6 +58,7 @@ Enumeration::Enumeration(EnumerationOptions options) : options_(std::move(option
       binary_.push_back({op, programs::info(op).commutative});
     }
   }
+  if (options_.device != nullptr) require_device_keys(options_);
   identity_ = make_identity(options_);
   if (!grow()) {
     throw DeviceError(fmt::format("{} bytes of memory are too few for any formulas; at least {} are needed",
@@ -61,6 +72,10 @@ Enumeration::Enumeration(EnumerationOptions options) : options_(std::move(option
            identity_->symbol_key(variable));
   }
   level_begin_.push_back(size());
+  if (options_.device != nullptr) {
+    options_.device->truncate(0);
+    options_.device->keep(keys_);
+  }
   for (int operators = 1; operators <= options_.max_operators; ++operators) {
     if (!add_level(operators)) {
       truncate(level_begin_.back());
@@ -77,19 +92,43 @@ bool Enumeration::add_level(int operators) {
   double reported = 0;
   for (const Block& block : list) total += block.candidates();
   for (const Block& block : list) {
-    for (std::uint32_t left = block.left_begin; left < block.left_end; ++left) {
-      const bool fits = for_each_candidate(block, left, left + 1, [&](Operator op, std::uint32_t a, std::uint32_t b) {
-        const std::optional<Key> key = identity_->key(op, a, b);
-        return !key || contains(*key) || add(op, a, b, *key);
-      });
-      if (!fits) return false;
-      done += block.candidates() / (block.left_end - block.left_begin);
+    const auto report = [&](double candidates) {
+      done += candidates;
       if (options_.progress && done - reported >= kProgressEvery) {
         options_.progress({operators, done / total, size()});
         reported = done;
       }
+    };
+    if (options_.device != nullptr) {
+      for (const CandidateRange& range : ranges(block)) {
+        if (!add_range(range)) return false;
+        report(block.candidates() * range.left_count / (block.left_end - block.left_begin));
+      }
+      continue;
+    }
+    for (std::uint32_t left = block.left_begin; left < block.left_end; ++left) {
+      if (!add_block(block, left)) return false;
+      report(block.candidates() / (block.left_end - block.left_begin));
     }
   }
+  return true;
+}
+
+/// The block's candidates with that left argument.
+bool Enumeration::add_block(const Block& block, std::uint32_t left) {
+  return for_each_candidate(block, left, left + 1, [&](Operator op, std::uint32_t a, std::uint32_t b) {
+    const std::optional<Key> key = identity_->key(op, a, b);
+    return !key || contains(*key) || add(op, a, b, *key);
+  });
+}
+
+bool Enumeration::add_range(const CandidateRange& range) {
+  if (options_.device->choose_new(range) == 0) return true;
+  const std::size_t before = size();
+  for (const NewFormula& formula : options_.device->chosen()) {
+    if (!add(formula.op, formula.left, formula.right, formula.key)) return false;
+  }
+  options_.device->keep(std::span(keys_).subspan(before));
   return true;
 }
 
@@ -160,6 +199,7 @@ void Enumeration::truncate(std::size_t count) {
   right_.resize(count);
   keys_.resize(count);
   identity_->truncate(count);
+  if (options_.device != nullptr) options_.device->truncate(count);
   rebuild_slots(capacity_);
 }
 
@@ -230,6 +270,35 @@ std::vector<Enumeration::Block> Enumeration::blocks(int operators) const {
     list.push_back({left_begin, left_end, right_begin, right_end});
   }
   return list;
+}
+
+std::vector<CandidateRange> Enumeration::ranges(const Block& block) const {
+  CandidateRange whole;
+  whole.left_begin = block.left_begin;
+  whole.unary = block.unary;
+  if (block.unary) {
+    for (const Operator op : unary_) whole.add(op, false);
+  } else {
+    whole.right_begin = block.right_begin;
+    whole.right_count = block.right_end - block.right_begin;
+    whole.left_first = block.left_end <= block.right_begin;
+    whole.same_level = block.left_begin == block.right_begin;
+    for (const BinaryOperator& binary : binary_) whole.add(binary.op, binary.commutative);
+  }
+  const std::uint64_t per_left = std::uint64_t{whole.right_count} * whole.operator_count;
+  std::vector<CandidateRange> pieces;
+  if (per_left == 0) return pieces;
+  const std::uint64_t lefts = std::max<std::uint64_t>(1, options_.device->candidates_at_once() / per_left);
+  for (std::uint64_t left = block.left_begin; left < block.left_end; left += lefts) {
+    pieces.push_back(whole);
+    pieces.back().left_begin = static_cast<std::uint32_t>(left);
+    pieces.back().left_count = static_cast<std::uint32_t>(std::min<std::uint64_t>(lefts, block.left_end - left));
+  }
+  return pieces;
+}
+
+SearchRows Enumeration::device_rows(std::span<const double> symbols, std::span<const double> y) const {
+  return {op_, left_, right_, level_begin_, variables(), symbols, y};
 }
 
 }  // namespace roap::search

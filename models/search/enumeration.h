@@ -11,6 +11,7 @@
 
 #include "models/programs/expression.h"
 #include "models/search/identity.h"
+#include "models/search/search_device.h"
 
 namespace roap::search {
 
@@ -33,6 +34,8 @@ struct EnumerationOptions {
   std::size_t memory = kNoMemoryLimit;   ///< bytes that all tables may take
   std::size_t reserved_per_formula = 0;  ///< bytes that the caller will add to each formula, within the same limit
   std::function<void(const SearchProgress&)> progress{};
+  /// Where candidates are made and compared; null: on the CPU. Needs operators that it supports, and no points.
+  SearchDevice* device = nullptr;
 };
 
 /// All formulas over s1..sV with at most K operators, distinct, each with as few operators as can be, level by level in
@@ -61,6 +64,8 @@ class Enumeration {
   [[nodiscard]] programs::Operator op(std::size_t formula) const { return op_[formula]; }
   [[nodiscard]] std::uint32_t left(std::size_t formula) const { return left_[formula]; }
   [[nodiscard]] std::uint32_t right(std::size_t formula) const { return right_[formula]; }
+  /// All formulas with symbols [V, rows] and y [rows], as a device takes them.
+  [[nodiscard]] SearchRows device_rows(std::span<const double> symbols, std::span<const double> y) const;
   [[nodiscard]] int operator_count(std::size_t formula) const;
   [[nodiscard]] programs::Expression expression(std::size_t formula) const;
   /// Values of all formulas at one point [variables].
@@ -79,6 +84,8 @@ class Enumeration {
   };
   /// The blocks of `operators` operators in their fixed order; needs all smaller formulas to be here.
   [[nodiscard]] std::vector<Block> blocks(int operators) const;
+  /// A block in pieces that suit the device, in order.
+  [[nodiscard]] std::vector<CandidateRange> ranges(const Block& block) const;
   /// Calls visit(op, left, right) for every candidate of the block with left in [begin, end), without the mirror images
   /// of commutative operators, until it returns false.
   template <class Visit>
@@ -96,6 +103,8 @@ class Enumeration {
  private:
   static constexpr std::uint32_t kFree = std::numeric_limits<std::uint32_t>::max();
   bool add_level(int operators);
+  bool add_block(const Block& block, std::uint32_t left);
+  bool add_range(const CandidateRange& range);
   bool add(programs::Operator op, std::uint32_t left, std::uint32_t right, const Key& key);
   void append(programs::Operator op, std::uint32_t left, std::uint32_t right, const Key& key);
   bool grow();

@@ -134,8 +134,9 @@ SearchResult search_formulas(const std::vector<TaskRows>& tasks, const SearchOpt
                               .max_operators = std::max(0, options.max_operators - 1),
                               .operators = options.operators,
                               .memory = options.memory,
-                              .reserved_per_formula = most_rows * sizeof(double),
-                              .progress = options.progress});
+                              .reserved_per_formula = options.device == nullptr ? most_rows * sizeof(double) : 0,
+                              .progress = options.progress,
+                              .device = options.device});
   SearchResult result;
   result.max_operators = std::min(options.max_operators, formulas.max_operators() + 1);
   result.complete = result.max_operators == options.max_operators;
@@ -144,7 +145,7 @@ SearchResult search_formulas(const std::vector<TaskRows>& tasks, const SearchOpt
   for (std::size_t begin = 0; begin < tasks.size();) {
     const auto rest = std::span(tasks).subspan(begin);
     const auto group = rest.first(group_size(rest, formulas.size(), result.max_operators, left));
-    LevelSearch search(formulas, group, result.max_operators);
+    LevelSearch search(formulas, group, result.max_operators, options.device);
     search.run(options.progress);
     result.candidates += search.candidates();
     for (std::size_t t = 0; t < group.size(); ++t) {

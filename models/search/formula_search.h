@@ -24,6 +24,7 @@ struct SearchOptions {
   std::vector<programs::Operator> operators{programs::Operator::add, programs::Operator::sub, programs::Operator::mul};
   std::size_t memory = kNoMemoryLimit;  ///< bytes for everything that the search allocates
   std::function<void(const SearchProgress&)> progress{};
+  SearchDevice* device = nullptr;  ///< where to search; null: on the CPU. `memory` is of the host only
 };
 
 /// A formula with its errors on a task's rows.

@@ -56,17 +56,22 @@ double operator_error(Operator op, const double* a, const double* b, const doubl
 
 }  // namespace
 
-LevelSearch::LevelSearch(const Enumeration& formulas, std::span<const TaskRows> tasks, int max_operators)
-    : formulas_(formulas), tasks_(tasks), max_operators_(max_operators) {
+LevelSearch::LevelSearch(const Enumeration& formulas, std::span<const TaskRows> tasks, int max_operators,
+                         SearchDevice* device)
+    : formulas_(formulas), tasks_(tasks), max_operators_(max_operators), device_(device) {
   for (const TaskRows& task : tasks) {
     const std::size_t rows = rows_of(task);
     segments_.push_back({y_.size(), y_.size() + rows});
     for (std::size_t i = 0; i < rows; ++i) y_.push_back(task.y[i * task.rows / rows]);
   }
-  values_.resize(formulas.size() * y_.size());
+  values_.resize((device_ == nullptr ? formulas.size() : static_cast<std::size_t>(formulas.variables())) * y_.size());
   lists_.resize(static_cast<std::size_t>(max_operators + 1) * tasks.size());
   fill_symbols();
-  fill_values();
+  if (device_ == nullptr) {
+    fill_values();
+  } else {
+    device_->set_rows(formulas.device_rows(values_, y_));
+  }
 }
 
 std::size_t LevelSearch::bytes_for(const TaskRows& task, std::size_t formulas, int max_operators) {
@@ -76,8 +81,41 @@ std::size_t LevelSearch::bytes_for(const TaskRows& task, std::size_t formulas, i
 }
 
 void LevelSearch::run(const std::function<void(const SearchProgress&)>& progress) {
+  if (device_ != nullptr) return run_on_device(progress);
   try_stored();
   if (max_operators_ > formulas_.max_operators()) try_next_level(progress);
+}
+
+void LevelSearch::run_on_device(const std::function<void(const SearchProgress&)>& progress) {
+  for (int operators = 0; operators <= formulas_.max_operators(); ++operators) {
+    device_->choose_kept(static_cast<std::uint32_t>(formulas_.level_begin(operators)),
+                         static_cast<std::uint32_t>(formulas_.level_begin(operators + 1)));
+    add_best(&lists_[static_cast<std::size_t>(operators) * tasks_.size()]);
+  }
+  candidates_ += static_cast<double>(formulas_.size());
+  if (max_operators_ == formulas_.max_operators()) return;
+  double total = 0;
+  double done = 0;
+  const std::vector<Enumeration::Block> blocks = formulas_.blocks(max_operators_);
+  for (const Enumeration::Block& block : blocks) total += block.candidates();
+  for (const Enumeration::Block& block : blocks) {
+    for (const CandidateRange& range : formulas_.ranges(block)) {
+      device_->choose_new(range);
+      add_best(&lists_[static_cast<std::size_t>(max_operators_) * tasks_.size()]);
+      candidates_ += static_cast<double>(range.distinct_count());
+      done += block.candidates() * range.left_count / (block.left_end - block.left_begin);
+      if (progress) progress({max_operators_, done / total, formulas_.size()});
+    }
+  }
+}
+
+/// Adds the device's choice to each task's list.
+void LevelSearch::add_best(BestList* lists) {
+  for (std::size_t t = 0; t < tasks_.size(); ++t) {
+    for (const TriedFormula& formula : device_->best(segments_[t], lists[t].bound(), BestList::kLength)) {
+      lists[t].add(formula);
+    }
+  }
 }
 
 void LevelSearch::fill_symbols() {

@@ -13,7 +13,8 @@ namespace roap::search {
 /// operator more, which are only tried.
 class LevelSearch {
  public:
-  LevelSearch(const Enumeration& formulas, std::span<const TaskRows> tasks, int max_operators);
+  /// On `device`, which has the enumeration's formulas, unless it is null.
+  LevelSearch(const Enumeration& formulas, std::span<const TaskRows> tasks, int max_operators, SearchDevice* device);
 
   void run(const std::function<void(const SearchProgress&)>& progress);
   [[nodiscard]] double candidates() const { return candidates_; }
@@ -29,12 +30,10 @@ class LevelSearch {
   static std::size_t bytes_for(const TaskRows& task, std::size_t formulas, int max_operators);
 
  private:
-  /// Rows of one task among the rows of all.
-  struct Segment {
-    std::size_t begin, end;
-  };
   [[nodiscard]] double* row(std::size_t formula) { return values_.data() + formula * y_.size(); }
   [[nodiscard]] const double* row(std::size_t formula) const { return values_.data() + formula * y_.size(); }
+  void run_on_device(const std::function<void(const SearchProgress&)>& progress);
+  void add_best(BestList* lists);
   void fill_symbols();
   void fill_values();
   void try_formula(programs::Operator op, std::uint32_t left, std::uint32_t right, BestList* lists, bool stored) const;
@@ -45,9 +44,10 @@ class LevelSearch {
   const Enumeration& formulas_;
   std::span<const TaskRows> tasks_;
   int max_operators_;
-  std::vector<Segment> segments_;
+  SearchDevice* device_;
+  std::vector<RowSegment> segments_;
   std::vector<double> y_;        ///< [rows of all tasks]
-  std::vector<double> values_;   ///< [formulas, rows of all tasks]
+  std::vector<double> values_;   ///< [formulas, rows of all tasks]; on a device only the symbols'
   std::vector<BestList> lists_;  ///< [operators, tasks]
   double candidates_ = 0;
 };

@@ -80,6 +80,24 @@ TEST(Predict, ReadsImagesAndRefusesWrongOnes) {
   expect_failure(folder, predict("-1", {"a.png", "a.png", "a.png"}), kUsage, {"tasks 0 to 7"});
 }
 
+TEST(Predict, AppliesAnMlpToo) {
+  const TempFolder folder;
+  write_text(folder / "tiny.toml", tiny_config(3));
+  ASSERT_EQ(run(folder, {"train", "--preset", "tiny.toml", "--method", "mlp-disjoint", "--out", "run"}).exit_code, 0);
+  io::write_png(folder / "a.png", grey_image(8, 8));
+  const Arguments command{"predict", "run", "--task", "7", "a.png", "a.png", "a.png", "a.png", "a.png", "a.png"};
+  Arguments as_json = command;
+  as_json.push_back("--json");
+  const Result result = run(folder, as_json);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto json = nlohmann::json::parse(result.out);
+  EXPECT_TRUE(json["formula"].is_null());
+  ASSERT_EQ(json["predictions"].size(), 2u);
+  EXPECT_TRUE(json["predictions"][0]["y"].is_number());
+  EXPECT_EQ(json["predictions"][0], json["predictions"][1]);
+  expect_contains(run(folder, command).out, "task 7: y by an MLP, no formula\n");
+}
+
 TEST(Eval, RefusesDataOfAnotherShape) {
   const TempFolder folder;
   ASSERT_EQ(train_tiny(folder, "run", 2).exit_code, 0);

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -38,8 +39,10 @@ struct Result {
 class Process {
  public:
   /// `file_size_limit` in bytes imitates a full disk; 0 is none.
-  Process(const TempFolder& folder, const Arguments& arguments, rlim_t file_size_limit = 0) : folder_(folder.path()) {
-    std::vector<char*> words{const_cast<char*>(ROAP_BINARY)};
+  Process(const TempFolder& folder, const Arguments& arguments, rlim_t file_size_limit = 0,
+          const char* binary = ROAP_BINARY)
+      : folder_(folder.path()) {
+    std::vector<char*> words{const_cast<char*>(binary)};
     for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
     words.push_back(nullptr);
     pid_ = ::fork();
@@ -51,7 +54,7 @@ class Process {
       const rlimit limit{file_size_limit, file_size_limit};
       ::setrlimit(RLIMIT_FSIZE, &limit);
     }
-    ::execv(ROAP_BINARY, words.data());
+    ::execv(binary, words.data());
     ::_exit(127);
   }
   ~Process() {
@@ -122,6 +125,23 @@ inline Result train_tiny(const TempFolder& folder, const std::string& name, int 
   return run(folder, {"train", "--preset", "tiny.toml", "--out", name, "--json"});
 }
 
+/// Opens a page in a browser: see tests/report/check_page.py.
+inline void expect_good_page(const std::filesystem::path& page) {
+  constexpr int kSkipped = 77;
+  const std::string log = page.string() + ".log";
+  const std::string command =
+      "python3 " ROAP_SOURCE_DIR "/tests/report/check_page.py '" + page.string() + "' > '" + log + "' 2>&1";
+  const int status = std::system(command.c_str());
+  if (WEXITSTATUS(status) == kSkipped) GTEST_SKIP() << io::read_file(log);
+  EXPECT_EQ(status, 0) << io::read_file(log);
+}
+
+/// Results without what a clock says.
+inline nlohmann::json without_clock(nlohmann::json json) {
+  for (const char* key : {"seconds", "cpu_seconds"}) json.erase(key);
+  return json;
+}
+
 /// Lines of a run's metrics.jsonl without what a clock or the folder's name says.
 inline std::vector<nlohmann::json> metrics_lines(const std::filesystem::path& run_folder) {
   std::vector<nlohmann::json> lines;
@@ -129,8 +149,7 @@ inline std::vector<nlohmann::json> metrics_lines(const std::filesystem::path& ru
   if (!io::is_present(path)) return lines;
   const std::string text = io::read_file(path);
   for (std::size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
-    lines.push_back(nlohmann::json::parse(text.substr(begin, end - begin)));
-    lines.back().erase("seconds");
+    lines.push_back(without_clock(nlohmann::json::parse(text.substr(begin, end - begin))));
     lines.back().erase("run");
   }
   return lines;

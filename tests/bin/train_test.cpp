@@ -9,11 +9,41 @@ TEST(Train, WritesARunFolderAndOneJsonObject) {
   const Result result = train_tiny(folder, "run", 10);
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const auto json = nlohmann::json::parse(result.out);
-  for (const char* key : {"solved", "solved_exact", "tasks", "symbolic_loss_train", "symbolic_loss_test",
-                          "symbols_right_train", "symbols_right_test", "test_loss", "test_loss_normalised",
-                          "program_length", "seconds", "steps", "skipped_steps", "run"}) {
+  for (const char* key : {"solved",
+                          "solved_exact",
+                          "tasks",
+                          "symbolic_loss_train",
+                          "symbolic_loss_train_class_means",
+                          "symbols_right_train",
+                          "symbolic_loss_test",
+                          "symbolic_loss_test_class_means",
+                          "symbols_right_test",
+                          "test_loss",
+                          "test_loss_normalised",
+                          "test_loss_solved",
+                          "test_loss_normalised_solved",
+                          "test_loss_unsolved",
+                          "test_loss_normalised_unsolved",
+                          "train_loss",
+                          "train_loss_normalised",
+                          "generalisation_loss",
+                          "generalisation_loss_normalised",
+                          "generalisation_tasks",
+                          "program_length",
+                          "formula_length",
+                          "run_success",
+                          "run_success_strict",
+                          "symbols",
+                          "gauge",
+                          "seconds",
+                          "cpu_seconds",
+                          "steps",
+                          "skipped_steps",
+                          "run"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
+  EXPECT_EQ(json["generalisation_tasks"], 13) << "all formulas that are left";
+  for (const char* key : {"a", "b", "loss", "text"}) EXPECT_TRUE(json["gauge"].contains(key)) << key;
   EXPECT_EQ(json["tasks"], 8);
   EXPECT_EQ(json["steps"], 10);
   EXPECT_EQ(json["run"], "run");
@@ -29,16 +59,40 @@ TEST(Train, WritesARunFolderAndOneJsonObject) {
 
 TEST(Train, EvalAndProgramsRepeatWhatTrainingSaid) {
   const TempFolder folder;
-  auto trained = nlohmann::json::parse(train_tiny(folder, "run", 10).out);
-  const Result eval = run(folder, {"eval", "run", "--json"});
+  const auto trained = nlohmann::json::parse(train_tiny(folder, "run", 10).out);
+  const Result eval = run(folder, {"eval", "run", "--json", "--generalisation"});
   ASSERT_EQ(eval.exit_code, 0) << eval.err;
-  auto evaluated = nlohmann::json::parse(eval.out);
-  trained.erase("seconds");
-  evaluated.erase("seconds");
-  EXPECT_EQ(evaluated, trained);
+  EXPECT_EQ(without_clock(nlohmann::json::parse(eval.out)), without_clock(trained));
   const auto programs = nlohmann::json::parse(run(folder, {"programs", "run", "--json"}).out);
   EXPECT_EQ(programs, nlohmann::json::parse(io::read_file(folder / "run/programs.json")));
   EXPECT_EQ(programs.size(), 8u);
+}
+
+TEST(Train, GeneralisationIsMeasuredAtTheEndAndOnRequest) {
+  const TempFolder folder;
+  write_text(folder / "tiny.toml", tiny_config(20));
+  const auto train = [&](const std::string& name, const std::string& setting) {
+    return run(folder, {"train", "--preset", "tiny.toml", "--out", name, "--json", "--set", "log.eval_every_steps=10",
+                        "--set", setting});
+  };
+  ASSERT_EQ(train("run", "train.seed=0").exit_code, 0);
+  for (const nlohmann::json& line : metrics_lines(folder / "run")) {
+    if (!line.contains("kind")) continue;
+    EXPECT_EQ(line["generalisation_tasks"].is_null(), line["kind"] == "evaluation") << line;
+    EXPECT_TRUE(line["train_loss"].is_number());
+  }
+  const auto eval = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"eval", "run", "--json"});
+    return nlohmann::json::parse(run(folder, more).out);
+  };
+  EXPECT_TRUE(eval({})["generalisation_loss"].is_null());
+  EXPECT_EQ(eval({"--generalisation", "5"})["generalisation_tasks"], 5);
+  expect_failure(folder, {"eval", "run", "--generalisation", "0"}, 2, {"--generalisation"});
+  expect_failure(folder, {"eval", "run", "--generalisation", "some"}, 2, {"--generalisation"});
+  const Result all = train("all", "tasks.count=21");
+  ASSERT_EQ(all.exit_code, 0) << all.err;
+  EXPECT_TRUE(nlohmann::json::parse(all.out)["generalisation_tasks"].is_null()) << "no formula is left";
+  expect_failure(folder, {"eval", "all", "--generalisation"}, 2, {"trained on all 21 formulas"});
 }
 
 TEST(Train, EvalOnUnseenTasks) {
@@ -62,6 +116,30 @@ TEST(Train, EvalOnUnseenTasks) {
   EXPECT_EQ(nlohmann::json::parse(evaluate("whole").out)["tasks"], 4) << "all that are left";
   ASSERT_EQ(train("all", "tasks.count=21"), 0);
   expect_failure(folder, {"eval", "all", "--unseen"}, 2, {"trained on all 21 formulas"});
+}
+
+TEST(Train, AnMlpIsTrainedEvaluatedAndApplied) {
+  for (const std::string method : {"mlp-disjoint", "mlp-onehot"}) {
+    const TempFolder folder;
+    write_text(folder / "tiny.toml", tiny_config(10));
+    const Result result = run(folder, {"train", "--preset", "tiny.toml", "--method", method, "--out", "run", "--json",
+                                       "--set", "train.runs=2"});
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    const auto trained = nlohmann::json::parse(result.out);
+    for (const char* key : {"program_length", "formula_length"}) EXPECT_TRUE(trained[key].is_null()) << key;
+    EXPECT_EQ(trained["solved"], 0);
+    EXPECT_TRUE(trained["generalisation_loss"].is_number());
+    const auto evaluated = nlohmann::json::parse(run(folder, {"eval", "run", "--json", "--generalisation"}).out);
+    EXPECT_EQ(without_clock(evaluated), without_clock(trained));
+    expect_contains(run(folder, {"eval", "run"}).out, "0 of 8 tasks solved");
+    expect_failure(folder, {"programs", "run"}, 2, {"method " + method, "no programs"});
+    expect_failure(folder, {"eval", "run", "--unseen"}, 2, {"method " + method, "--generalisation"});
+    const auto programs = nlohmann::json::parse(io::read_file(folder / "run/programs.json"));
+    ASSERT_EQ(programs.size(), 8u);
+    EXPECT_TRUE(programs[7]["formula"].is_null());
+    EXPECT_TRUE(programs[7]["test_loss"].is_number());
+    EXPECT_NE(programs[7]["gold"], "");
+  }
 }
 
 TEST(Train, TheSameSeedGivesTheSameBitsWithAnyNumberOfThreads) {
@@ -110,6 +188,18 @@ TEST(Trace, WritesTheTensorsOfOneStep) {
   for (const char* prefix : {"param.", "grad.", "after."}) {
     EXPECT_TRUE(file.contains(std::string(prefix) + "grounder.conv1.weight")) << prefix;
   }
+}
+
+TEST(Trace, OfAnMlpHasNoPrograms) {
+  const TempFolder folder;
+  write_text(folder / "tiny.toml", tiny_config(10));
+  const Result result =
+      run(folder, {"trace", "--preset", "tiny.toml", "--method", "mlp-onehot", "--out", "step.safetensors"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto file = io::SafetensorsFile::read(folder / "step.safetensors");
+  EXPECT_EQ(file.tensor("yhat").shape, (std::vector<std::int64_t>{8, 8}));
+  EXPECT_EQ(file.tensor("param.head.0.bias").shape, (std::vector<std::int64_t>{8, 8}));
+  for (const char* name : {"z", "logits", "length", "noise.gumbel"}) EXPECT_FALSE(file.contains(name)) << name;
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ TEST(Usage, WrongOptionsNameTheCommandsHelp) {
 TEST(Usage, EveryCommandHasHelpWithAnExample) {
   const TempFolder folder;
   for (const char* command : {"train", "resume", "eval", "programs", "predict", "tasks", "search", "solve", "trace",
-                              "config", "graph", "doctor"}) {
+                              "config", "graph", "report", "doctor"}) {
     const Result result = run(folder, {command, "--help"});
     EXPECT_EQ(result.exit_code, 0) << command;
     expect_contains(result.out, std::string("Example: roap ") + command);
@@ -59,11 +59,10 @@ TEST(Usage, WrongTypesAreToldWithFileAndLine) {
                  {"train.lr: -1 is out of range: above 0, up to 10"});
 }
 
-TEST(Usage, WhatThisVersionLacksIsToldSo) {
+TEST(Usage, WhatCannotBeHadIsToldSo) {
   const TempFolder folder;
   expect_failure(folder, {"train", "--device", "cuda:99"}, 5, {"device cuda"});
-  expect_failure(folder, {"train", "--method", "mlp-onehot"}, kUsage,
-                 {"\"mlp-onehot\" is not available in this version"});
+  expect_failure(folder, {"train", "--method", "mlp-onehot", "--set", "train.regauge=5"}, kUsage, {"train.regauge"});
   expect_failure(folder, {"train", "--data", "table:x.csv"}, kUsage, {"not available in this version"});
   EXPECT_FALSE(io::is_present(folder / "runs")) << "a refused run leaves no folder behind";
 }

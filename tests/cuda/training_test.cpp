@@ -74,7 +74,8 @@ TEST_P(CudaTraining, EveryStepEqualsTheReferenceAsFarAsTheCpuDoes) {
 
 INSTANTIATE_TEST_SUITE_P(Methods, CudaTraining,
                          testing::Values("", "method = \"tree\"\n", "samples = 2\nloss = \"profiled\"\nlambda = 0.1\n",
-                                         "method = \"free\"\n",
+                                         "method = \"free\"\n", "method = \"mlp-disjoint\"\n",
+                                         "method = \"mlp-onehot\"\nloss = \"profiled\"\n",
                                          "method = \"marginal\"\nregauge = 2\n[search]\nmax_operators = 1\n",
                                          "method = \"hybrid\"\nregauge = 3\n[search]\nmax_operators = 1\n"));
 

@@ -50,8 +50,8 @@ TEST(Graph, AGradientOfTwoConsumersIsTheirSum) {
   ParameterStore store;
   Graph graph(store);
   const TensorId x = graph.input("x", f32({1, 1}), true);
-  const TensorId a = linear(graph, "a", x, 1, false);
-  const TensorId b = linear(graph, "b", x, 1, false);
+  const TensorId a = linear(graph, "a", x, 1, {.bias = false});
+  const TensorId b = linear(graph, "b", x, 1, {.bias = false});
   const TensorId dy = graph.input("dy", f32({1, 1}));
   const auto gradients = append_backward(graph, {{a, dy}, {b, dy}});
   const TensorId dx = graph.keep(gradients.at(x.index));

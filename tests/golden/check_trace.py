@@ -7,7 +7,7 @@ channels last, pairs in reverse order). Criteria, relative to the reference:
   winners    the pair that the file names for a maximum over the set: below the largest value by at most 4 times PyTorch's own
              error of those values. Where pairs are that close, which one wins is a matter of rounding and the gradient
              jumps with it, so everything else is computed through the file's winners;
-  outputs    symbols, logits, z, yhat, length, loss (method marginal: symbols, evidence, loss): largest error within 1e-4 of the largest value, or within 3 times
+  outputs    symbols, logits, z, yhat, length, loss (method marginal: symbols, evidence, loss; an MLP: symbols, yhat, loss): largest error within 1e-4 of the largest value, or within 3 times
              PyTorch's own where that is more (programs of high degree amplify rounding);
   gradients  error norm within 3 times PyTorch's own, plus a floor of 1e-6 of the gradient's norm;
   after      weights after Adam, recomputed in float64 from the file's own gradients: every change of a weight within
@@ -114,6 +114,11 @@ def recompute(trace, dtype, memory_format=torch.contiguous_format, reverse=False
         symbols = symbols.detach()
     if method == "marginal":
         return finish(outputs, weights)
+    if method.startswith("mlp-"):
+        yhat = reference.mlp_head(weights, symbols)
+        loss = reference.task_loss(trace.setting("train.loss"), yhat, y, sigma, floor=trace.number("loss_floor"))
+        loss.backward()
+        return finish(outputs | {"yhat": yhat[:, order], "loss": loss.view(1)}, weights)
     winners = {n: order.argsort()[w.long()] for n, w in trace.group("winner.").items()}
     logits = synthesise(trace, weights, y, symbols, sum(sketch.groups), winners or None)
     noisy = trace.setting("train.method") != "softmax" and "noise.gumbel" in trace.tensors

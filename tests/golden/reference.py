@@ -57,6 +57,22 @@ def mlp(inputs, width, outputs):
         nn.Linear(width, outputs))
 
 
+def mlp_head(weights, symbols):
+    """symbols [B, V] -> yhat [T, B]: an MLP per task, or one of [symbols; one-hot task] (then head.0.weight has no axis of tasks)."""
+    tasks, pairs = weights["head.0.bias"].shape[0], symbols.shape[0]
+    layers = [(weights[f"head.{i}.weight"], weights[f"head.{i}.bias"]) for i in (0, 2, 4)]
+    x = symbols.expand(tasks, *symbols.shape)
+    if layers[0][0].dim() == 2:
+        codes = torch.eye(tasks, dtype=symbols.dtype)[:, None, :].expand(tasks, pairs, tasks)
+        x = torch.cat([x, codes], 2).reshape(1, tasks * pairs, -1)
+        of_symbols, of_tasks = layers[0]
+        layers[0] = torch.cat([of_symbols, of_tasks.T], 1)[None], torch.zeros_like(of_tasks[:1])
+    for i, (weight, bias) in enumerate(layers):
+        x = torch.einsum("gri,goi->gro", x, weight) + bias[:, None, :]
+        x = x.relu() if i + 1 < len(layers) else x
+    return x.reshape(tasks, pairs)
+
+
 class Synthesizer(nn.Module):
     """y [T, B], symbols [B, V] -> logits [T, P]."""
 

@@ -121,13 +121,15 @@ TEST(Config, BadValuesGetLineAndLimits) {
   EXPECT_EQ(parse_config("[device]\nname = \"cuda:3\"\n", "x").device.name, "cuda:3");
 }
 
-TEST(Config, LaterValuesAreSaidToBeLater) {
-  for (const std::string method : {"mlp-disjoint", "mlp-onehot"}) {
-    expect_contains(
-        setting_refusal("train.method=" + method),
-        "\"" + method + "\" is not available in this version; allowed: roap, marginal, hybrid, free, softmax, tree");
-  }
+TEST(Config, TablesAreSaidToComeLater) {
   expect_contains(setting_refusal("data.source=table:a.csv"), "not available in this version");
+}
+
+TEST(Config, AnUnknownMethodGetsAllThatThereAre) {
+  expect_contains(
+      setting_refusal("train.method=mlp"),
+      "unknown value \"mlp\"; allowed: roap, marginal, hybrid, free, softmax, tree, mlp-disjoint, mlp-onehot");
+  EXPECT_EQ(parse_config("[train]\nmethod = \"mlp-onehot\"\n[mlp-onehot.train]\nsteps = 9\n", "x").train.steps, 9);
 }
 
 TEST(Config, BrokenTomlGetsLine) {

@@ -55,16 +55,17 @@ struct TinyRun {
 };
 
 /// Trains, saves, restores into a fresh run, lets `damage` undo a part of that, goes on and compares the end's bits.
-bool ends_equal(const std::function<void(TinyRun&)>& damage) {
-  const io::Config config = tiny_config();
+bool ends_equal(const std::function<void(TinyRun&)>& damage, const io::Config& config = tiny_config()) {
   const io::TempFolder folder;
   TinyRun whole(config);
   whole.train(kStepsBefore);
-  io::save_checkpoint(folder.path(), whole.model, whole.trainer.state(), 0, 1.0);
+  io::save_checkpoint(folder.path(), whole.model, whole.trainer.state(), 0, {.wall = 1, .processor = 2});
   whole.train(kStepsAfter);
 
   TinyRun resumed(config);
   const io::Checkpoint checkpoint = io::load_checkpoint(folder.path(), kStepsBefore, io::config_sha256(config));
+  EXPECT_EQ(io::trained_time(checkpoint).wall, 1);
+  EXPECT_EQ(io::trained_time(checkpoint).processor, 2);
   io::restore_model(checkpoint, resumed.model, true);
   resumed.trainer.restore(io::restore_state(checkpoint));
   damage(resumed);
@@ -78,6 +79,17 @@ void set_to(TinyRun& run, const Slot& slot, float value) {
 
 TEST(Resume, WithEverythingRestoredTheBitsAreEqual) {
   EXPECT_TRUE(ends_equal([](TinyRun&) {}));
+}
+
+TEST(Resume, WithAnMlpTheBitsAreEqualToo) {
+  for (const char* method : {"mlp-disjoint", "mlp-onehot"}) {
+    io::Config config = tiny_config();
+    config.train.method = method;
+    EXPECT_TRUE(ends_equal([](TinyRun&) {}, config)) << method;
+    EXPECT_FALSE(
+        ends_equal([](TinyRun& run) { set_to(run, run.store().slot("head.0.bias", Arena::moment1), 0); }, config))
+        << method;
+  }
 }
 
 // While runs are screened, the best one so far is part of the state.
@@ -99,7 +111,7 @@ TEST(Resume, AmongSeveralRunsTheBitsAreEqual) {
     const io::TempFolder folder;
     TinyRun before(config);
     train_to(before, stop);
-    io::save_checkpoint(folder.path(), before.model, before.trainer.state(), 0, 1.0);
+    io::save_checkpoint(folder.path(), before.model, before.trainer.state(), 0, {.wall = 1, .processor = 2});
     const io::Checkpoint checkpoint =
         io::load_checkpoint(folder.path(), static_cast<std::int64_t>(stop), io::config_sha256(config));
     TinyRun resumed(config);

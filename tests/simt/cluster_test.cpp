@@ -78,6 +78,41 @@ TEST_F(Cluster, MulticastReachesAllBlocks) {
   }
 }
 
+/// The same with copies of plain memory.
+__global__ void bulk_multicast_kernel(const float* x, float* out) {
+  ROAP_SHARED(full, std::uint64_t);
+  float* rows = cuda::dynamic_shared<float>();
+  const std::uint32_t rank = ptx::cluster_rank(), size = ptx::cluster_size();
+  constexpr unsigned kOfBlock = 64;
+  if (threadIdx.x == 0) {
+    ptx::mbarrier_init(&full, 1);
+    ptx::mbarrier_fence_init();
+  }
+  ptx::cluster_sync();
+  if (threadIdx.x == 0) {
+    ptx::mbarrier_arrive_expect_tx(&full, size * kOfBlock * sizeof(float));
+    ptx::bulk_copy_multicast(rows + rank * kOfBlock, x + rank * kOfBlock, kOfBlock * sizeof(float), &full,
+                             static_cast<std::uint16_t>((1u << size) - 1));
+  }
+  ptx::mbarrier_wait(&full, 0);
+  for (unsigned i = threadIdx.x; i < size * kOfBlock; i += blockDim.x) out[rank * size * kOfBlock + i] = rows[i];
+  ptx::cluster_sync();
+}
+
+TEST_F(Cluster, BulkMulticastReachesAllBlocks) {
+  constexpr int kSize = 3;
+  std::vector<float> x(64 * kSize);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);
+  DeviceArray<float> device_x(x), out(kSize * x.size());
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    set_seed(seed);
+    cuda::launch("bulk_multicast", {.grid = kSize, .block = 64, .shared_bytes = x.size() * 4, .cluster = kSize},
+                 nullptr, bulk_multicast_kernel, device_x.data(), out.data());
+    const auto found = out.values();
+    for (std::size_t i = 0; i < found.size(); ++i) EXPECT_EQ(found[i], x[i % x.size()]);
+  }
+}
+
 // Misuse.
 
 constexpr int kDeadlockLine = __LINE__ + 1;

@@ -79,11 +79,11 @@ TensorMap checked_map(const CUtensorMap* map, const Caller& caller) {
   return kept;
 }
 
-void start_tensor_copy(const char* operation, void* shared, const CUtensorMap* map, int row, int column,
-                       std::uint64_t* barrier, std::uint32_t blocks, const Caller& caller) {
-  const TensorMap kept = checked_map(map, caller);
-  const std::uint32_t bytes = kept.box_rows * kept.box_columns * kept.element_bytes;
-  checked_shared(shared, bytes, 128, operation, caller);
+/// Starts a copy of `bytes` to the same place of every block whose bit is set; write(target) lands it in one.
+template <class Write>
+void start_copies(const char* operation, void* shared, std::uint32_t bytes, std::size_t alignment,
+                  std::uint64_t* barrier, std::uint32_t blocks, const Caller& caller, const Write& write) {
+  checked_shared(shared, bytes, alignment, operation, caller);
   checked_shared(barrier, 8, 8, operation, caller);
   const std::vector<Block*>& cluster = scheduler().cluster();
   if (blocks == 0 || blocks >> cluster.size() != 0) {
@@ -98,12 +98,35 @@ void start_tensor_copy(const char* operation, void* shared, const CUtensorMap* m
                        caller);
     }
     set_poison(target, bytes);
-    scheduler().defer([kept, row, column, target, bytes] {
-      write_box(kept, row, column, target.block->arena.data(), target.offset);
+    scheduler().defer([write, target, bytes] {
+      write(target);
       landed(target, bytes);
     });
   });
 }
+
+void start_bulk_copy(const char* operation, void* shared, const void* global, std::uint32_t bytes,
+                     std::uint64_t* barrier, std::uint32_t blocks, const Caller& caller) {
+  if (bytes == 0 || bytes % 16 != 0) {
+    scheduler().fail(cudaErrorIllegalInstruction,
+                     fmt::format("{} of {} bytes: must be a multiple of 16", operation, bytes), caller);
+  }
+  check_global(global, bytes, 16, operation, caller);
+  start_copies(operation, shared, bytes, 16, barrier, blocks, caller,
+               [global, bytes](const Target& target) { std::memcpy(target.data(), global, bytes); });
+}
+
+void start_tensor_copy(const char* operation, void* shared, const CUtensorMap* map, int row, int column,
+                       std::uint64_t* barrier, std::uint32_t blocks, const Caller& caller) {
+  const TensorMap kept = checked_map(map, caller);
+  start_copies(operation, shared, kept.box_rows * kept.box_columns * kept.element_bytes, 128, barrier, blocks, caller,
+               [kept, row, column](const Target& target) {
+                 write_box(kept, row, column, target.block->arena.data(), target.offset);
+               });
+}
+
+/// The bit of the block that runs.
+std::uint32_t own_block() { return 1u << scheduler().current().warp->block->rank; }
 
 }  // namespace
 
@@ -141,24 +164,16 @@ using simt::Caller;
 using simt::scheduler;
 
 void bulk_copy(void* shared, const void* global, std::uint32_t bytes, std::uint64_t* barrier, Caller caller) {
-  if (bytes == 0 || bytes % 16 != 0) {
-    scheduler().fail(cudaErrorIllegalInstruction, fmt::format("bulk_copy of {} bytes: must be a multiple of 16", bytes),
-                     caller);
-  }
-  simt::checked_shared(shared, bytes, 16, "bulk_copy", caller);
-  simt::check_global(global, bytes, 16, "bulk_copy", caller);
-  simt::check_mbarrier(barrier, "bulk_copy", caller);
-  const simt::Target target = simt::target_in(*scheduler().current().warp->block, shared, barrier);
-  simt::set_poison(target, bytes);
-  scheduler().defer([target, global, bytes] {
-    std::memcpy(target.data(), global, bytes);
-    simt::landed(target, bytes);
-  });
+  simt::start_bulk_copy("bulk_copy", shared, global, bytes, barrier, simt::own_block(), caller);
+}
+
+void bulk_copy_multicast(void* shared, const void* global, std::uint32_t bytes, std::uint64_t* barrier,
+                         std::uint16_t blocks, Caller caller) {
+  simt::start_bulk_copy("bulk_copy_multicast", shared, global, bytes, barrier, blocks, caller);
 }
 
 void tensor_copy_2d(void* shared, const CUtensorMap* map, int row, int column, std::uint64_t* barrier, Caller caller) {
-  const std::uint32_t own = 1u << scheduler().current().warp->block->rank;
-  simt::start_tensor_copy("tensor_copy_2d", shared, map, row, column, barrier, own, caller);
+  simt::start_tensor_copy("tensor_copy_2d", shared, map, row, column, barrier, simt::own_block(), caller);
 }
 
 void tensor_copy_2d_multicast(void* shared, const CUtensorMap* map, int row, int column, std::uint64_t* barrier,

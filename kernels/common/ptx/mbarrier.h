@@ -20,7 +20,8 @@ ROAP_PTX void mbarrier_fence_init(ROAP_CALLER);
 ROAP_PTX void mbarrier_arrive(std::uint64_t* barrier ROAP_AND_CALLER);
 /// One arrival that also announces `bytes` of bulk copies in this phase.
 ROAP_PTX void mbarrier_arrive_expect_tx(std::uint64_t* barrier, std::uint32_t bytes ROAP_AND_CALLER);
-/// One arrival at the barrier at the same place in block `rank` of the cluster.
+/// One arrival at the barrier at the same place in block `rank` of the cluster, to say that shared memory has been
+/// read: what this thread wrote before need not be visible there, which would cost a fence of the whole device.
 ROAP_PTX void mbarrier_arrive_remote(std::uint64_t* barrier, std::uint32_t rank ROAP_AND_CALLER);
 
 /// Whether the phase of this parity has completed; may wait for a while before it says no.
@@ -48,7 +49,7 @@ __device__ __forceinline__ void mbarrier_arrive_remote(std::uint64_t* barrier, s
       "{\n"
       ".reg .b32 remote;\n"
       "mapa.shared::cluster.u32 remote, %0, %1;\n"
-      "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [remote];\n"
+      "mbarrier.arrive.shared::cluster.b64 _, [remote];\n"
       "}" ::"r"(shared_address(barrier)),
       "r"(rank)
       : "memory");

@@ -55,8 +55,9 @@ __device__ void bulk_copies(void* shared, const void* global, const CUtensorMap*
   ptx::mbarrier_init(barrier, 2);
   ptx::mbarrier_fence_init();
   ptx::prefetch_tensor_map(map);
-  ptx::mbarrier_arrive_expect_tx(barrier, 3 * 128);
+  ptx::mbarrier_arrive_expect_tx(barrier, 4 * 128);
   ptx::bulk_copy(shared, global, 128, barrier);
+  ptx::bulk_copy_multicast(shared, global, 128, barrier, 3);
   ptx::tensor_copy_2d(shared, map, 0, 0, barrier);
   ptx::tensor_copy_2d_multicast(shared, map, 0, 0, barrier, 3);
   ptx::mbarrier_arrive(barrier);
