@@ -27,7 +27,7 @@ Html cell_html(const Cell& cell, const std::string& column) {
   const Verdict verdict = cell.judgement.verdict;
   Html lines = element("div", {{"class", "value"}}, text(cell.ours));
   if (cell.numbers.ours) lines += element("small", cell.interval);
-  lines += element("small", "paper: " + cell.paper);
+  lines += element("small", (verdict == Verdict::ours ? "" : "paper: ") + cell.paper);
   lines += element("span", {{"class", verdict_style(verdict)}}, text(verdict_text(verdict)));
   if (verdict != Verdict::ours) lines += element("small", cell.judgement.reason);
   return element("td", {{"data-label", column}}, lines);

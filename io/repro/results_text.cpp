@@ -74,9 +74,14 @@ std::string table_markdown(const std::vector<RowResult>& table, const std::vecto
   for (const RowResult& row : table) {
     text += "| " + row.row->label;
     for (const Cell& cell : row.cells) {
-      text += cell.numbers.ours ? fmt::format(" | **{}** ({}); paper {}; {}: {}", cell.ours, cell.interval, cell.paper,
-                                              verdict_text(cell.judgement.verdict), cell.judgement.reason)
-                                : fmt::format(" | not measured: {}; paper {}", cell.judgement.reason, cell.paper);
+      const Verdict verdict = cell.judgement.verdict;
+      const std::string paper = verdict == Verdict::ours ? cell.paper : "paper " + cell.paper;
+      if (!cell.numbers.ours) {
+        text += fmt::format(" | not measured: {}; {}", cell.judgement.reason, paper);
+        continue;
+      }
+      text += fmt::format(" | **{}** ({}); {}", cell.ours, cell.interval, paper);
+      if (verdict != Verdict::ours) text += fmt::format("; {}: {}", verdict_text(verdict), cell.judgement.reason);
     }
     text += " |\n";
   }
