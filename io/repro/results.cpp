@@ -90,6 +90,14 @@ void fill_shown(Cell& cell, const std::string& reason) {
   }
 }
 
+/// A share with its Wilson interval; `of` is positive.
+void set_share(Cell& cell, int count, int of) {
+  cell.numbers.ours = static_cast<double>(count) / of;
+  cell.numbers.interval = wilson_interval(count, of);
+  cell.interval =
+      fmt::format("{:.0f} to {:.0f} %", 100 * cell.numbers.interval->low, 100 * cell.numbers.interval->high);
+}
+
 Cell solved_cell(const RowResult& row) {
   Cell cell;
   cell.numbers.is_share = true;
@@ -102,11 +110,8 @@ Cell solved_cell(const RowResult& row) {
   const nlohmann::json& line = row.best ? row.best->record->final : none;
   const std::optional<double> solved = number_of(line, "solved"), tasks = number_of(line, "tasks");
   if (solved && tasks && *tasks > 0) {
-    cell.numbers.ours = *solved / *tasks;
-    cell.numbers.interval = wilson_interval(static_cast<int>(*solved), static_cast<int>(*tasks));
+    set_share(cell, static_cast<int>(*solved), static_cast<int>(*tasks));
     cell.ours = fmt::format("{} / {}", *solved, *tasks);
-    cell.interval =
-        fmt::format("{:.0f} to {:.0f} %", 100 * cell.numbers.interval->low, 100 * cell.numbers.interval->high);
   }
   return cell;
 }
@@ -126,6 +131,23 @@ Cell loss_cell(const RowResult& row, const char* key, double PaperValues::*paper
   return cell;
 }
 
+/// Compares every row with the first one. `unmeasured` is why a cell has no number where its row has one.
+void judge_rows(std::vector<RowResult>& table, bool paper_scale, const std::string& unmeasured) {
+  if (table.empty()) return;
+  const std::vector<Cell> first = table[0].cells;
+  for (RowResult& row : table) {
+    for (std::size_t c = 0; c < row.cells.size(); ++c) {
+      CellNumbers& numbers = row.cells[c].numbers;
+      numbers.paper_roap = first[c].numbers.paper;
+      numbers.ours_roap = first[c].numbers.ours;
+      numbers.roap_interval = first[c].numbers.interval;
+      numbers.paper_scale = paper_scale;
+      numbers.is_roap = &row == &table[0];
+      fill_shown(row.cells[c], row.reason.empty() ? unmeasured : row.reason);
+    }
+  }
+}
+
 void fill_table1(StudyResult& result, bool paper_scale) {
   for (const ReproRow& row : result.study->table1) {
     RowResult gathered = gather_row(result, row);
@@ -134,19 +156,7 @@ void fill_table1(StudyResult& result, bool paper_scale) {
                       loss_cell(gathered, "generalisation_loss", &PaperValues::generalisation_loss)};
     result.table1.push_back(std::move(gathered));
   }
-  if (result.table1.empty()) return;
-  const std::vector<Cell> roap = result.table1[0].cells;
-  for (RowResult& row : result.table1) {
-    for (std::size_t c = 0; c < row.cells.size(); ++c) {
-      CellNumbers& numbers = row.cells[c].numbers;
-      numbers.paper_roap = roap[c].numbers.paper;
-      numbers.ours_roap = roap[c].numbers.ours;
-      numbers.roap_interval = roap[c].numbers.interval;
-      numbers.paper_scale = paper_scale;
-      numbers.is_roap = &row == &result.table1[0];
-      fill_shown(row.cells[c], row.reason.empty() ? "the evaluation has no such number" : row.reason);
-    }
-  }
+  judge_rows(result.table1, paper_scale, "the evaluation has no such number");
 }
 
 /// Runs that found the symbols: by the evaluation's own word, or by the paper's criterion.
@@ -170,11 +180,8 @@ Cell success_cell(const RowResult& row, double paper) {
     successes += run->finished && is_success(*run) ? 1 : 0;
   }
   if (finished > 0) {
-    cell.numbers.ours = static_cast<double>(successes) / finished;
-    cell.numbers.interval = wilson_interval(successes, finished);
+    set_share(cell, successes, finished);
     cell.ours = fmt::format("{} of {} runs, {:.0f} %", successes, finished, 100 * *cell.numbers.ours);
-    cell.interval =
-        fmt::format("{:.0f} to {:.0f} %", 100 * cell.numbers.interval->low, 100 * cell.numbers.interval->high);
   }
   return cell;
 }
@@ -205,19 +212,7 @@ void fill_table2(StudyResult& result, bool paper_scale) {
                       best_symbols_cell(gathered, one ? kOneSymbols : kManySymbols)};
     result.table2.push_back(std::move(gathered));
   }
-  if (result.table2.empty()) return;
-  const std::vector<Cell> many = result.table2[0].cells;
-  for (RowResult& row : result.table2) {
-    for (std::size_t c = 0; c < row.cells.size(); ++c) {
-      CellNumbers& numbers = row.cells[c].numbers;
-      numbers.paper_roap = many[c].numbers.paper;
-      numbers.ours_roap = many[c].numbers.ours;
-      numbers.roap_interval = many[c].numbers.interval;
-      numbers.paper_scale = paper_scale;
-      numbers.is_roap = &row == &result.table2[0];
-      fill_shown(row.cells[c], row.reason);
-    }
-  }
+  judge_rows(result.table2, paper_scale, "");
 }
 
 }  // namespace

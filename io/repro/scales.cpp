@@ -30,9 +30,7 @@ struct Sizes {
   int one_task = 10;    ///< runs with a single task
   int many_tasks = 10;  ///< runs of table 2 with all tasks, each with its own; 0: those of table 1
   Settings marginal{}, hybrid{};
-  /// The other loss than the study's own: its row and settings.
-  std::string other_loss_label{};
-  Settings other_loss{};
+  Settings other_loss{};              ///< than the study's own
   std::vector<int> figure5_depths{};  ///< of the straight-line sketch, besides 3 and 10 and the study's own
 };
 
@@ -87,7 +85,10 @@ void add_rows(Study& study, const Sizes& sizes, bool paper_scale) {
                    {paper_scale ? "other-loss" : "roap"},
                    {},
                    ""}};
-  if (!paper_scale) study.table1.push_back({"published-loss", sizes.other_loss_label, {"other-loss"}, {}, ""});
+  if (!paper_scale) {
+    constexpr const char* kPublished = "ROAP with the published loss, one sample, usual initial weights";
+    study.table1.push_back({"published-loss", kPublished, {"other-loss"}, {}, ""});
+  }
   study.table2 = {{"many", "all tasks", {sizes.many_tasks > 0 ? "many-tasks" : "roap"}, {}, ""},
                   {"one", "one task", {"one-task"}, {}, ""}};
   std::vector<int> depths = sizes.figure5_depths;
@@ -113,6 +114,11 @@ constexpr const char* kScaledDownNote =
 const Settings kPublishedLoss = {"train.loss=gaussian", "train.samples=1", "train.clip=0", "model.input_gain=1",
                                  "model.logit_spread=0"};
 
+/// Method marginal on digits.
+Settings marginal_digits(const char* steps) {
+  return {steps, "train.lr=3e-3", "train.warmup_steps=0", "train.regauge=10"};
+}
+
 Study smoke_digits() {
   Study study;
   study.id = "digits";
@@ -125,15 +131,13 @@ Study smoke_digits() {
                     "train.steps=1000",       "train.samples=8",
                     "train.warmup_steps=50",  "checkpoint.every_steps=500",
                     "log.every_steps=20",     "log.eval_every_steps=100"};
-  const Settings short_run = {"train.steps=300", "train.lr=3e-3", "train.warmup_steps=0", "train.regauge=10"};
   const Sizes sizes{.restarts = 2,
                     .trees = 1,
                     .one_task = 4,
                     .many_tasks = 0,
-                    .marginal = short_run,
+                    .marginal = marginal_digits("train.steps=300"),
                     .hybrid = {"train.grounder_lr=3e-3", "train.regauge=10", "train.regauge_until=0.4",
                                "search.temperature_until=0.3"},
-                    .other_loss_label = "ROAP with the published loss, one sample, usual initial weights",
                     .other_loss = kPublishedLoss,
                     .figure5_depths = {}};
   add_groups(study, sizes);
@@ -154,15 +158,13 @@ Study small_digits() {
                     "train.steps=5000",
                     "checkpoint.every_steps=1000",
                     "log.eval_every_steps=250"};
-  const Settings short_run = {"train.steps=600", "train.lr=3e-3", "train.warmup_steps=0", "train.regauge=10"};
   const Sizes sizes{.restarts = 3,
                     .trees = 2,
                     .one_task = 10,
                     .many_tasks = 5,
-                    .marginal = short_run,
+                    .marginal = marginal_digits("train.steps=600"),
                     .hybrid = {"train.grounder_lr=3e-3", "train.regauge=10", "train.regauge_until=0.1",
                                "search.temperature_until=0.06"},
-                    .other_loss_label = "ROAP with the published loss, one sample, usual initial weights",
                     .other_loss = kPublishedLoss,
                     .figure5_depths = {6}};
   add_groups(study, sizes);
@@ -186,7 +188,6 @@ Study small_cifar() {
                     .many_tasks = 0,
                     .marginal = {"tasks.count=500", "tasks.max_operators=3"},
                     .hybrid = {},
-                    .other_loss_label = "ROAP with the published loss, one sample, usual initial weights",
                     .other_loss = with(kPublishedLoss, {"train.regauge=0"}),
                     .figure5_depths = {}};
   add_groups(study, sizes);
@@ -219,7 +220,6 @@ Study paper_cifar() {
           with(posterior, {"train.epochs=2", "train.pairs_per_step=96", "train.lr=2e-3", "train.lr_schedule=cosine",
                            "train.regauge_until=0.5", "search.temperature_until=0.5"}),
       .hybrid = with(posterior, {"train.grounder_lr=2e-3", "train.regauge_until=0.1", "search.temperature_until=0.1"}),
-      .other_loss_label = "",
       .other_loss = {"train.loss=profiled"},
       .figure5_depths = {20}};
   add_groups(study, sizes);

@@ -54,6 +54,11 @@ double operator_error(Operator op, const double* a, const double* b, const doubl
   }
 }
 
+double candidates_of(const std::vector<Enumeration::Block>& blocks) {
+  return std::accumulate(blocks.begin(), blocks.end(), 0.0,
+                         [](double sum, const Enumeration::Block& block) { return sum + block.candidates(); });
+}
+
 }  // namespace
 
 LevelSearch::LevelSearch(const Enumeration& formulas, std::span<const TaskRows> tasks, int max_operators,
@@ -94,10 +99,9 @@ void LevelSearch::run_on_device(const std::function<void(const SearchProgress&)>
   }
   candidates_ += static_cast<double>(formulas_.size());
   if (max_operators_ == formulas_.max_operators()) return;
-  double total = 0;
-  double done = 0;
   const std::vector<Enumeration::Block> blocks = formulas_.blocks(max_operators_);
-  for (const Enumeration::Block& block : blocks) total += block.candidates();
+  const double total = candidates_of(blocks);
+  double done = 0;
   for (const Enumeration::Block& block : blocks) {
     for (const CandidateRange& range : formulas_.ranges(block)) {
       device_->choose_new(range);
@@ -166,9 +170,8 @@ void LevelSearch::try_next_level(const std::function<void(const SearchProgress&)
   const int operators = formulas_.max_operators() + 1;
   BestList* lists = &lists_[static_cast<std::size_t>(operators) * tasks_.size()];
   const std::vector<Enumeration::Block> blocks = formulas_.blocks(operators);
-  double total = 0;
+  const double total = candidates_of(blocks);
   double done = 0;
-  for (const Enumeration::Block& block : blocks) total += block.candidates();
   for (const Enumeration::Block& block : blocks) {
     const std::int64_t pieces = pieces_of(block.left_end - block.left_begin, kLeftGrain);
     for (std::int64_t first = 0; first < pieces; first += kPiecesAtOnce) {

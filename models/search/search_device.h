@@ -15,8 +15,6 @@ namespace roap::search {
 /// op(left, right) over all left arguments of one range with all right ones of another, in the order of
 /// Enumeration::for_each_candidate: left by left, right by right, operator by operator.
 struct CandidateRange {
-  static constexpr std::uint32_t kMostOperators = 8;
-
   std::uint32_t left_begin = 0, left_count = 0, right_begin = 0, right_count = 1;
   bool unary = false;       ///< one argument, right_count is 1
   bool left_first = false;  ///< left arguments come before all right ones, where commutative operators are mirrored

@@ -4,7 +4,6 @@
 #include <bit>
 #include <cub/device/device_radix_sort.cuh>
 #include <cub/device/device_select.cuh>
-#include <limits>
 
 #include "kernels/common/launch.h"
 #include "models/programs/modular.h"
@@ -41,37 +40,37 @@ __host__ __device__ inline Candidate candidate(const CandidateRange& range, std:
   return {static_cast<Operator>(range.operators >> (8 * choice) & 0xff), left, right, mirrored};
 }
 
+/// Integers modulo a prime.
 template <std::uint64_t Prime>
-__device__ std::uint64_t apply_modulo(Operator op, std::uint64_t a, std::uint64_t b) {
+struct Modulo {
+  using Value = std::uint64_t;
   __extension__ typedef unsigned __int128 Wide;
-  switch (op) {
-    case Operator::add:
-      return (a + b) % Prime;
-    case Operator::sub:
-      return (a + Prime - b) % Prime;
-    case Operator::mul:
-      return static_cast<std::uint64_t>(static_cast<Wide>(a) * b % Prime);
-    case Operator::neg:
-      return a == 0 ? 0 : Prime - a;
-    case Operator::square:
-      return static_cast<std::uint64_t>(static_cast<Wide>(a) * a % Prime);
-    default:
-      return a;
-  }
-}
+  static __device__ Value add(Value a, Value b) { return (a + b) % Prime; }
+  static __device__ Value sub(Value a, Value b) { return (a + Prime - b) % Prime; }
+  static __device__ Value mul(Value a, Value b) { return static_cast<Value>(static_cast<Wide>(a) * b % Prime); }
+};
 
-__device__ double apply_real(Operator op, double a, double b) {
+struct Real {
+  using Value = double;
+  static __device__ Value add(Value a, Value b) { return a + b; }
+  static __device__ Value sub(Value a, Value b) { return a - b; }
+  static __device__ Value mul(Value a, Value b) { return a * b; }
+};
+
+/// programs::apply() on the device.
+template <class Ring>
+__device__ typename Ring::Value apply(Operator op, typename Ring::Value a, typename Ring::Value b) {
   switch (op) {
     case Operator::add:
-      return a + b;
+      return Ring::add(a, b);
     case Operator::sub:
-      return a - b;
+      return Ring::sub(a, b);
     case Operator::mul:
-      return a * b;
+      return Ring::mul(a, b);
     case Operator::neg:
-      return -a;
+      return Ring::sub(0, a);
     case Operator::square:
-      return a * a;
+      return Ring::mul(a, a);
     default:
       return a;
   }
@@ -90,8 +89,8 @@ __global__ void __launch_bounds__(kThreads)
   index[i] = i;
   if (i < kept) return;
   const Candidate c = candidate(range, i - kept);
-  key0[i] = c.mirrored ? kNoKey : apply_modulo<kPrime0>(c.op, key0[c.left], key0[c.right]);
-  key1[i] = c.mirrored ? kNoKey : apply_modulo<kPrime1>(c.op, key1[c.left], key1[c.right]);
+  key0[i] = c.mirrored ? kNoKey : apply<Modulo<kPrime0>>(c.op, key0[c.left], key0[c.right]);
+  key1[i] = c.mirrored ? kNoKey : apply<Modulo<kPrime1>>(c.op, key1[c.left], key1[c.right]);
 }
 
 /// Computes  out[i] = in[index[i]]
@@ -105,14 +104,13 @@ __global__ void __launch_bounds__(kThreads)
   if (i < count) out[i] = in[index[i]];
 }
 
-/// Computes  out[i] = first + i
+/// Computes  out[i] = i
 /// Shapes    out [count]
 /// Mapping   a thread owns an entry
 /// Memory    out once
-__global__ void __launch_bounds__(kThreads)
-    count_up_kernel(std::uint32_t count, std::uint32_t first, std::uint32_t* out) {
+__global__ void __launch_bounds__(kThreads) count_up_kernel(std::uint32_t count, std::uint32_t* out) {
   const std::uint32_t i = thread_index();
-  if (i < count) out[i] = first + i;
+  if (i < count) out[i] = i;
 }
 
 /// Computes  is_new[c] = candidate c has a key, and no entry before it has the same one
@@ -131,20 +129,21 @@ __global__ void __launch_bounds__(kThreads)
   is_new[entry - kept] = !repeated && key0[entry] != kNoKey;
 }
 
-/// Computes  values[r, k] = op_k(values[r, left_k], values[r, right_k]) for formulas [begin, end)
-/// Shapes    op, left, right [kept], values [rows, kept]
+/// Computes  values[r, k] = op_k(values[r, left_k], values[r, right_k]) for formulas [begin, end), symbols as given
+/// Shapes    op, left, right [kept], symbols [variables, rows], values [rows, kept]
 /// Mapping   a thread owns a formula and walks the rows; blockIdx.y strides them
 /// Memory    two values read, one written per formula and row, coalesced over formulas with neighbouring arguments
 /// Numerics  f64
 /// Limits    arguments lie below begin
 __global__ void __launch_bounds__(kThreads)
     fill_values_kernel(std::uint32_t begin, std::uint32_t end, std::size_t kept, std::uint32_t rows, const Operator* op,
-                       const std::uint32_t* left, const std::uint32_t* right, double* values) {
+                       const std::uint32_t* left, const std::uint32_t* right, std::uint32_t variables,
+                       const double* symbols, double* values) {
   const std::uint32_t k = begin + thread_index();
   if (k >= end) return;
   for (std::uint32_t r = blockIdx.y; r < rows; r += gridDim.y) {
     double* row = values + r * kept;
-    row[k] = apply_real(op[k], row[left[k]], row[right[k]]);
+    row[k] = k < variables ? symbols[std::size_t{k} * rows + r] : apply<Real>(op[k], row[left[k]], row[right[k]]);
   }
 }
 
@@ -164,7 +163,7 @@ __global__ void __launch_bounds__(kThreads)
   const Candidate c = candidate(range, chosen[u]);
   const double *a = values + c.left, *b = values + c.right;
   const auto squared = [&](std::uint32_t r) {
-    const double difference = apply_real(c.op, a[r * kept], b[r * kept]) - y[r];
+    const double difference = apply<Real>(c.op, a[r * kept], b[r * kept]) - y[r];
     return difference * difference;
   };
   double lanes[kLanes] = {};
@@ -252,7 +251,7 @@ class CudaSearchDevice : public SearchDevice {
     issue("search_gather", all, gather_kernel<std::uint64_t>, all, key0, order, gathered);
     primitives_.sort(gathered, sorted, order, index, all, kKeyBits);
     issue("search_mark_new", all, mark_new_kernel, kept_, count, key0, key1, index, is_new);
-    issue("search_count_up", count, count_up_kernel, count, 0U, order);
+    issue("search_count_up", count, count_up_kernel, count, order);
     chosen_count_ = primitives_.select(order, is_new, chosen_.at_least(count), count);
     return chosen_count_;
   }
@@ -266,7 +265,7 @@ class CudaSearchDevice : public SearchDevice {
     range_ = range;
     chosen_keys_ = begin;
     chosen_count_ = range.left_count;
-    issue("search_count_up", chosen_count_, count_up_kernel, chosen_count_, 0U, chosen_.at_least(chosen_count_));
+    issue("search_count_up", chosen_count_, count_up_kernel, chosen_count_, chosen_.at_least(chosen_count_));
   }
 
   std::vector<NewFormula> chosen() override {
@@ -290,19 +289,15 @@ class CudaSearchDevice : public SearchDevice {
     right_.upload(0, rows.right);
     values_rows_ = kept_;
     double* values = values_.at_least(std::size_t{kept_} * count);
-    std::vector<double> symbols(static_cast<std::size_t>(rows.variables));
-    for (std::uint32_t r = 0; r < count; ++r) {
-      for (std::size_t j = 0; j < symbols.size(); ++j) symbols[j] = rows.symbols[j * count + r];
-      values_.upload(std::size_t{r} * kept_, symbols);
-    }
+    symbols_.upload(0, rows.symbols);
     constexpr unsigned kRowBlocks = 32;
-    for (std::size_t level = 1; level + 1 < rows.level_begin.size(); ++level) {
+    for (std::size_t level = 0; level + 1 < rows.level_begin.size(); ++level) {
       const auto begin = static_cast<std::uint32_t>(rows.level_begin[level]);
       const auto end = static_cast<std::uint32_t>(rows.level_begin[level + 1]);
       if (begin == end) continue;
       launch("search_fill_values", {.grid = {blocks_for(end - begin, kThreads), kRowBlocks}, .block = kThreads},
              stream_, fill_values_kernel, begin, end, std::size_t{kept_}, count, op_.data(), left_.data(),
-             right_.data(), values);
+             right_.data(), static_cast<std::uint32_t>(rows.variables), symbols_.data(), values);
     }
   }
 
@@ -315,7 +310,7 @@ class CudaSearchDevice : public SearchDevice {
     const auto row_count = static_cast<std::uint32_t>(rows.end - rows.begin);
     issue("search_score", n, score_kernel, range_, n, chosen_.data(), values_rows_, row_count,
           values_.data() + rows.begin * values_rows_, y_.data() + rows.begin, bound, error, is_better);
-    issue("search_count_up", n, count_up_kernel, n, 0U, order);
+    issue("search_count_up", n, count_up_kernel, n, order);
     const std::uint32_t better = primitives_.select(order, is_better, index, n);
     if (better == 0) return {};
     std::uint64_t* errors = better_.at_least(better);
@@ -368,7 +363,7 @@ class CudaSearchDevice : public SearchDevice {
   DeviceArray<std::uint8_t> flags_;
   DeviceArray<Operator> op_;
   std::size_t values_rows_ = 0;  ///< kept formulas when values_ was filled
-  DeviceArray<double> values_, y_;
+  DeviceArray<double> values_, symbols_, y_;
 };
 
 }  // namespace
