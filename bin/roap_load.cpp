@@ -17,7 +17,7 @@ void ConfigOptions::add_to(CLI::App& command) {
   command.add_option("--set", settings, "section.key=value; may be given several times")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  command.add_option("--data", data, "digits or cifar10:DIR (data.source)");
+  command.add_option("--data", data, "digits, cifar10:DIR or table:FILE.csv (data.source)");
   command.add_option("--method", method,
                      "roap, marginal, hybrid, free, softmax, tree, mlp-disjoint or mlp-onehot (train.method)");
   command.add_option("--device", device, "auto, cpu, cuda or cuda:N (device.name)");
@@ -33,6 +33,10 @@ io::Config ConfigOptions::load() const {
   add("train.method", method);
   add("device.name", device);
   add("train.seed", seed);
+  const io::Config config = io::load_config(preset, all);
+  const std::vector<std::string> decided = io::data_settings(config);
+  if (decided.empty()) return config;
+  all.insert(all.end(), decided.begin(), decided.end());
   return io::load_config(preset, all);
 }
 

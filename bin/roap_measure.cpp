@@ -13,6 +13,7 @@ constexpr int kImages = 500;       // of a split in the scatter
 constexpr int kGalleryItems = 12;  // each of another task, spread over all
 
 std::vector<io::SymbolPoint> symbol_points(LoadedRun& run, const PairSource& source, Split split) {
+  if (!run.experiment.benchmark.gold->has_labels()) return {};
   const ImageSet& images = source.images();
   const int count = std::min(images.count, kImages);
   std::vector<std::int32_t> index;
@@ -33,6 +34,7 @@ io::Image image_of(const ImageSet& images, std::int32_t index) {
 
 std::vector<io::GalleryItem> gallery(LoadedRun& run, const Evaluation& evaluation) {
   const PairSource& source = *run.experiment.benchmark.test;
+  const Gold& gold = *run.experiment.benchmark.gold;
   const auto variables = static_cast<std::size_t>(source.symbols());
   const std::size_t tasks = evaluation.tasks.size();
   const std::size_t count = std::min<std::size_t>(kGalleryItems, tasks);
@@ -48,8 +50,8 @@ std::vector<io::GalleryItem> gallery(LoadedRun& run, const Evaluation& evaluatio
     item.task = i * tasks / count;
     std::vector<double> values;
     for (std::size_t j = i * variables; j < (i + 1) * variables; ++j) {
-      const int level = run.experiment.benchmark.gold->symbol_of(Split::test, index[j]);
-      item.parts.push_back({image_of(source.images(), index[j]), level, symbols[j]});
+      item.parts.push_back({image_of(source.images(), index[j]), {}, symbols[j]});
+      if (gold.has_labels()) item.parts.back().level = gold.symbol_of(Split::test, index[j]);
       values.push_back(symbols[j]);
     }
     const TaskResult& task = evaluation.tasks[item.task];
@@ -75,6 +77,7 @@ io::RunMeasurements measure_run(const std::string& path, const std::string& data
     measured.step = static_cast<std::int64_t>(run.state.step);
     measured.train = symbol_points(run, *run.experiment.benchmark.train, Split::train);
     measured.test = symbol_points(run, *run.experiment.benchmark.test, Split::test);
+    measured.levels_known = run.experiment.benchmark.gold->has_labels();
     measured.gallery = gallery(run, evaluation);
     if (need_programs) measured.programs = programs_json(evaluation);
   } catch (const Error& error) {

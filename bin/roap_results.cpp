@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "bin/roap_run.h"
 
 namespace roap::bin {
@@ -19,17 +21,57 @@ void add_loss(Json& json, const std::string& name, const std::optional<Loss>& lo
   json[name + "_normalised" + ending] = loss ? Json(loss->normalised) : Json(nullptr);
 }
 
-void add_symbols(Json& json, const std::string& split, const SymbolMetrics& symbols) {
-  json["symbolic_loss_" + split] = symbols.loss;
-  json["symbolic_loss_" + split + "_class_means"] = symbols.class_mean_loss;
-  json["symbols_right_" + split] = symbols.right;
+void add_symbols(Json& json, const std::string& split, const std::optional<SymbolMetrics>& symbols) {
+  json["symbolic_loss_" + split] = symbols ? Json(symbols->loss) : Json(nullptr);
+  json["symbolic_loss_" + split + "_class_means"] = symbols ? Json(symbols->class_mean_loss) : Json(nullptr);
+  json["symbols_right_" + split] = symbols ? Json(symbols->right) : Json(nullptr);
+}
+
+std::string cut(const std::string& text, std::size_t width) {
+  return text.size() <= width ? text : text.substr(0, width - 3) + "...";
+}
+
+/// How the task's formula compares: with the hidden formula where that is known, else with y.
+std::string verdict_text(const TaskResult& task) {
+  if (!task.program) return "no program";
+  if (task.verdict) return task.verdict->text();
+  return fmt::format("{:.4f} of y's variance left on test pairs", task.test_loss.normalised);
+}
+
+std::string symbols_text(const char* split, const SymbolMetrics& m) {
+  return fmt::format(
+      "symbols on {:<5} images: mean squared error {:.5f} (class means {:.5f}), {:.1f} % right, {} images\n", split,
+      m.loss, m.class_mean_loss, 100 * m.right, m.images);
+}
+
+/// What can be said where the hidden truth is known.
+std::string hidden_truth_text(const Evaluation& e) {
+  std::string text;
+  if (e.solved) text += fmt::format("{} of {} tasks solved", *e.solved, e.tasks.size());
+  if (e.solved_exact) {
+    text += e.solved
+                ? fmt::format(" ({} proved equal to the hidden formula)", *e.solved_exact)
+                : fmt::format("{} of {} tasks proved equal to the hidden formula", *e.solved_exact, e.tasks.size());
+  }
+  if (!text.empty()) text += "\n";
+  if (e.synthesised_solved) text += fmt::format("the synthesizer alone solves {}\n", *e.synthesised_solved);
+  if (e.train) text += symbols_text("train", *e.train);
+  if (e.test) text += symbols_text("test", *e.test);
+  if (e.train) text += fmt::format("symbols are {}\n", e.gauge_text());
+  if (e.run_success() && e.run_success_strict()) {
+    text += fmt::format(
+        "a successful run: {} (symbolic loss on test images at most 0.05); strictly: {} (90 % of the training "
+        "images right)\n",
+        *e.run_success() ? "yes" : "no", *e.run_success_strict() ? "yes" : "no");
+  }
+  return text;
 }
 
 }  // namespace
 
 nlohmann::ordered_json result_json(const Evaluation& e, const TrainerState& state, const io::TrainingTime& time,
                                    const std::string& run) {
-  Json json{{"solved", e.solved}, {"solved_exact", e.solved_exact}, {"tasks", e.tasks.size()}};
+  Json json{{"solved", or_null(e.solved)}, {"solved_exact", or_null(e.solved_exact)}, {"tasks", e.tasks.size()}};
   add_symbols(json, "train", e.train);
   add_symbols(json, "test", e.test);
   add_loss(json, "test_loss", e.test_loss);
@@ -42,11 +84,14 @@ nlohmann::ordered_json result_json(const Evaluation& e, const TrainerState& stat
   json["generalisation_tasks"] = e.generalisation ? Json(e.generalisation->tasks) : Json(nullptr);
   json["program_length"] = or_null(e.program_length);
   json["formula_length"] = or_null(e.formula_length);
-  json["run_success"] = e.run_success();
-  json["run_success_strict"] = e.run_success_strict();
+  json["run_success"] = or_null(e.run_success());
+  json["run_success_strict"] = or_null(e.run_success_strict());
   json["symbols"] = e.gauge_text();
-  const Gauge& gauge = e.train.gauge;
-  json["gauge"] = {{"a", gauge.a}, {"b", gauge.b}, {"loss", gauge.loss}, {"text", e.gauge_text()}};
+  json["gauge"] = nullptr;
+  if (e.train) {
+    const Gauge& gauge = e.train->gauge;
+    json["gauge"] = {{"a", gauge.a}, {"b", gauge.b}, {"loss", gauge.loss}, {"text", e.gauge_text()}};
+  }
   json["seconds"] = time.wall;
   json["cpu_seconds"] = time.processor;
   json["steps"] = state.step;
@@ -64,31 +109,18 @@ nlohmann::ordered_json programs_json(const Evaluation& evaluation) {
                     {"formula", task.formula ? Json(task.formula->text) : Json(nullptr)},
                     {"program", task.program ? Json(task.program->text()) : Json(nullptr)},
                     {"operators", task.program ? Json(task.program->operator_count()) : Json(nullptr)},
-                    {"gold", task.gold},
-                    {"solved", task.solved},
-                    {"solved_exact", task.verdict.equal()},
-                    {"verdict", task.program ? task.verdict.text() : "no program"}});
+                    {"gold", or_null(task.gold)},
+                    {"solved", or_null(task.solved)},
+                    {"solved_exact", task.gold ? Json(task.verdict && task.verdict->equal()) : Json(nullptr)},
+                    {"verdict", verdict_text(task)}});
+    if (!task.name.empty()) rows.back()["name"] = task.name;
     add_loss(rows.back(), "test_loss", task.test_loss);
   }
   return rows;
 }
 
 std::string summary_text(const Evaluation& e) {
-  std::string text = fmt::format("{} of {} tasks solved ({} proved equal to the hidden formula)\n", e.solved,
-                                 e.tasks.size(), e.solved_exact);
-  if (e.synthesised_solved) text += fmt::format("the synthesizer alone solves {}\n", *e.synthesised_solved);
-  const auto symbols = [&](const char* split, const SymbolMetrics& m) {
-    text += fmt::format(
-        "symbols on {:<5} images: mean squared error {:.5f} (class means {:.5f}), {:.1f} % right, {} images\n", split,
-        m.loss, m.class_mean_loss, 100 * m.right, m.images);
-  };
-  symbols("train", e.train);
-  symbols("test", e.test);
-  text += fmt::format("symbols are {}\n", e.gauge_text());
-  text += fmt::format(
-      "a successful run: {} (symbolic loss on test images at most 0.05); strictly: {} (90 % of the training "
-      "images right)\n",
-      e.run_success() ? "yes" : "no", e.run_success_strict() ? "yes" : "no");
+  std::string text = hidden_truth_text(e);
   const auto loss = [](const char* name, const Loss& l) {
     return fmt::format("{} {:.5f} (normalised {:.5f})", name, l.raw, l.normalised);
   };
@@ -110,11 +142,26 @@ std::string summary_text(const Evaluation& e) {
 std::string formulas_text(const Evaluation& evaluation, std::size_t rows) {
   if (!evaluation.program_length) return "no programs: this method predicts y by an MLP\n";
   constexpr std::size_t kWidth = 34;
-  const auto cut = [](const std::string& s) { return s.size() <= kWidth ? s : s.substr(0, kWidth - 3) + "..."; };
-  std::string text = fmt::format("{:>4}  {:<34}  {:<24}  {}\n", "task", "learned formula", "hidden formula", "verdict");
-  for (std::size_t t = 0; t < std::min(rows, evaluation.tasks.size()); ++t) {
+  const std::size_t count = std::min(rows, evaluation.tasks.size());
+  std::vector<std::string> labels;
+  std::size_t label_width = std::string_view("task").size();
+  for (std::size_t t = 0; t < count; ++t) {
     const TaskResult& task = evaluation.tasks[t];
-    text += fmt::format("{:>4}  {:<34}  {:<24}  {}\n", t, cut(task.formula->text), task.gold, task.verdict.text());
+    labels.push_back(task.name.empty() ? fmt::format("{:>4}", t) : cut(fmt::format("{:>4}  {}", t, task.name), kWidth));
+    label_width = std::max(label_width, labels.back().size());
+  }
+  const bool known = evaluation.solved_exact.has_value();
+  std::string text;
+  const auto row = [&](const std::string& label, const std::string& learned, const std::string& hidden,
+                       const std::string& verdict) {
+    text += fmt::format("{:<{}}  {:<34}  ", label, label_width, learned);
+    if (known) text += fmt::format("{:<24}  ", hidden);
+    text += verdict + "\n";
+  };
+  row("task", "learned formula", "hidden formula", "verdict");
+  for (std::size_t t = 0; t < count; ++t) {
+    const TaskResult& task = evaluation.tasks[t];
+    row(labels[t], cut(task.formula->text, kWidth), task.gold.value_or(""), verdict_text(task));
   }
   if (evaluation.tasks.size() > rows) {
     text += fmt::format("... and {} more: roap programs RUN\n", evaluation.tasks.size() - rows);

@@ -34,6 +34,16 @@ std::string annealing_text(const Config& config, const StepReport& report) {
                         : fmt::format("temperature {:.3f}", report.temperature);
 }
 
+/// The one line that says how far a run is.
+std::string headline(const Evaluation& e) {
+  if (e.solved && e.train) {
+    return fmt::format("{} of {} tasks solved, symbolic loss {:.5f}, {:.1f} % of the symbols right", *e.solved,
+                       e.tasks.size(), e.train->loss, 100 * e.train->right);
+  }
+  return fmt::format("{:.4f} of y's variance left on test pairs, {:.4f} on training pairs", e.test_loss.normalised,
+                     e.train_loss.normalised);
+}
+
 EvaluationOptions quick_evaluation() {
   EvaluationOptions options;
   options.max_images = 1000;
@@ -205,14 +215,13 @@ void TrainingRun::evaluate_and_log(bool final) {
   evaluation_ = std::make_unique<Evaluation>(evaluate(model_, experiment_.benchmark, experiment_.pool, options));
   for (std::size_t t = 0; t < evaluation_->tasks.size(); ++t) {
     const TaskResult& task = evaluation_->tasks[t];
-    if (task.solved && !solved_[t] && !options_.quiet) {
+    const bool solved = task.solved.value_or(false);
+    if (solved && !solved_[t] && !options_.quiet) {
       progress_->note(fmt::format("  solved task {:>3}: y = {}", t, task.formula ? task.formula->text : "MLP"));
     }
-    solved_[t] = task.solved;
+    solved_[t] = solved;
   }
-  progress_->note(fmt::format("step {}: {} of {} tasks solved, symbolic loss {:.5f}, {:.1f} % of the symbols right",
-                              trainer_.state().step, evaluation_->solved, evaluation_->tasks.size(),
-                              evaluation_->train.loss, 100 * evaluation_->train.right));
+  progress_->note(fmt::format("step {}: {}", trainer_.state().step, headline(*evaluation_)));
   nlohmann::ordered_json line = result_json(*evaluation_, trainer_.state(), time(), folder_.path().string());
   line["step"] = trainer_.state().step;
   line["kind"] = final ? "final" : "evaluation";

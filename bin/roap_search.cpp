@@ -182,7 +182,7 @@ int search_images(const SearchArguments& arguments) {
   const std::vector<std::string> files = io::read_image_paths(csv, variables);
   LoadedRun run = load_run(arguments.run, "", "");
   const std::vector<float> symbols = ground_files(*run.model, files);
-  const std::string gauge = measure_training_symbols(*run.model, run.experiment.benchmark).gauge_text();
+  const std::string gauge = gauge_text(measure_training_symbols(*run.model, run.experiment.benchmark));
   if (gauge != "right") warn(fmt::format("formulas are about the symbols of {}, which are {}", arguments.run, gauge));
   const std::vector<double> wide(symbols.begin(), symbols.end());
   return search_and_print(arguments, io::make_search_table(csv, variables, wide), {{"symbols", gauge}});

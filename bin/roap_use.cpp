@@ -125,7 +125,8 @@ void add_use_commands(CLI::App& app, int& exit_code) {
   };
   CLI::App* eval_command =
       add("eval", "All metrics of a run on the test images", "roap eval runs/first --json", evaluate_run);
-  eval_command->add_option("--data", arguments->data, "other images than the run's: digits or cifar10:DIR");
+  eval_command->add_option("--data", arguments->data,
+                           "other images than the run's: digits, cifar10:DIR or table:FILE.csv");
   eval_command
       ->add_option("--generalisation", arguments->new_tasks,
                    "also learn so many new tasks (100) from symbols up to 0.5 and judge them on larger ones")

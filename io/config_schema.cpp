@@ -25,13 +25,16 @@ std::string number_text(double value) {
 }
 
 std::string check_source(const std::string& value) {
-  constexpr std::string_view kCifar = "cifar10:";
+  constexpr std::string_view kCifar = "cifar10:", kTable = "table:";
   constexpr char kDelete = 0x7f;
   const auto is_control = [](char c) { return (c >= 0 && c < ' ') || c == kDelete; };
   if (std::ranges::any_of(value, is_control)) return "control characters are not allowed";
-  if (value == "digits" || (value.starts_with(kCifar) && value.size() > kCifar.size())) return "";
-  if (value.starts_with("table:")) return "\"table:\" is not available in this version";
+  const auto names_a_path = [&](std::string_view prefix) {
+    return value.starts_with(prefix) && value.size() > prefix.size();
+  };
+  if (value == "digits" || names_a_path(kCifar) || names_a_path(kTable)) return "";
   if (value.starts_with("cifar10")) return "the folder is missing: cifar10:DIR";
+  if (value.starts_with("table")) return "the file is missing: table:FILE.csv";
   return fmt::format("unknown data source \"{}\"{}", value, suggestion(value, std::vector<std::string>{"digits"}));
 }
 
@@ -66,9 +69,9 @@ std::string check_choice(const Choices& choices, const std::string& value) {
 
 const std::vector<ConfigKey>& table() {
   static const std::vector<ConfigKey> keys = {
-      {ROAP_KEY(data.source), TextForm{"digits or cifar10:DIR", check_source},
-       "Where the images come from: the handwritten digits built into the program, or a folder with CIFAR-10's binary "
-       "files."},
+      {ROAP_KEY(data.source), TextForm{"digits, cifar10:DIR or table:FILE.csv", check_source},
+       "Where the images come from: the handwritten digits built into the program, a folder with CIFAR-10's binary "
+       "files, or a table of your own images and numbers, which then also says how many tasks and symbols there are."},
       {ROAP_KEY(data.augment), {}, "Flip and shift training images at random (for photographs, not for digits)."},
 
       {ROAP_KEY(tasks.count), NumberRange{1, 1e5},

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "io/cifar10.h"
 #include "io/digits.h"
+#include "io/image_table.h"
 #include "kernels/common/error.h"
 
 namespace roap::io {
@@ -43,18 +45,46 @@ BenchmarkImages load_images(const std::string& source) {
     }
     return images;
   }
-  if (source.starts_with(kTablePrefix)) {
-    throw UsageError(fmt::format(
-        "data source {}: tables of images are not available in this version; use digits or cifar10:DIR", source));
-  }
   throw UsageError(fmt::format("unknown data source \"{}\": expected digits, cifar10:DIR or table:FILE.csv", source));
+}
+
+/// The file of a table source, or nothing.
+std::optional<std::string> table_file(const std::string& source) {
+  if (!source.starts_with(kTablePrefix)) return std::nullopt;
+  return source.substr(kTablePrefix.size());
+}
+
+Benchmark load_table(const Config& config, const std::string& file, TaskSet task_set) {
+  if (task_set == TaskSet::unseen) {
+    throw UsageError(
+        fmt::format("{}: a table has its own tasks and no unseen ones; roap solve learns new tasks", file));
+  }
+  TableData data = read_image_table(file);
+  if (data.tasks != config.tasks.count || data.symbols != config.tasks.symbols) {
+    throw DataError(fmt::format("{}: {} tasks with {} images in a row, but the run has {} tasks with {}", file,
+                                data.tasks, data.symbols, config.tasks.count, config.tasks.symbols));
+  }
+  try {
+    return make_table_benchmark(std::move(data));
+  } catch (const DataError& error) {
+    throw DataError(fmt::format("{}: {}", file, error.what()));
+  }
 }
 
 }  // namespace
 
+std::vector<std::string> data_settings(const Config& config) {
+  const std::optional<std::string> file = table_file(config.data.source);
+  if (!file) return {};
+  const ImageTableSize size = image_table_size(*file);
+  return {fmt::format("tasks.count={}", size.tasks), fmt::format("tasks.symbols={}", size.symbols)};
+}
+
 Experiment load_experiment(const Config& config, const std::string& data_override, TaskSet task_set) {
   search::FormulaPool pool = search::FormulaPool::enumerate(static_cast<int>(config.tasks.symbols),
                                                             static_cast<int>(config.tasks.max_operators));
+  const std::string& source = data_override.empty() ? config.data.source : data_override;
+  if (const auto file = table_file(source)) return {std::move(pool), load_table(config, *file, task_set)};
   int count = static_cast<int>(config.tasks.count);
   int first = 0;
   if (task_set == TaskSet::unseen) {
@@ -65,8 +95,8 @@ Experiment load_experiment(const Config& config, const std::string& data_overrid
           fmt::format("no tasks are left that the run has not seen: it trained on all {} formulas", first));
     }
   }
-  Benchmark benchmark = make_benchmark(load_images(data_override.empty() ? config.data.source : data_override), pool,
-                                       count, static_cast<std::uint64_t>(config.tasks.seed), first);
+  Benchmark benchmark =
+      make_benchmark(load_images(source), pool, count, static_cast<std::uint64_t>(config.tasks.seed), first);
   return {std::move(pool), std::move(benchmark)};
 }
 

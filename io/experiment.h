@@ -15,6 +15,9 @@ struct Experiment {
 /// The tasks that a run trains on, or others of the same pool, as many as there are but no more than those.
 enum class TaskSet { own, unseen };
 
+/// Settings that the data decide: tasks.count and tasks.symbols of table:FILE.csv. DataError as read_image_table.
+std::vector<std::string> data_settings(const Config& config);
+
 /// Loads the data of `config.data.source` and draws the tasks. `data_override` (a --data argument) replaces the source
 /// unless empty. DataError for missing or damaged files, UsageError for a source that is none or where no task is
 /// unseen.

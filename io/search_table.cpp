@@ -102,7 +102,8 @@ SearchTable make_search_table(const CsvTable& table, int variables, std::span<co
   result.variables = variables;
   result.named = task_column >= 0;
   if (table.rows.empty()) throw DataError(fmt::format("{}: the table has no rows", table.label));
-  for (const std::vector<std::size_t>& rows : rows_by_task(table, task_column)) {
+  result.rows = rows_by_task(table, task_column);
+  for (const std::vector<std::size_t>& rows : result.rows) {
     search::TaskRows task{result.named ? text(table, rows[0], task_column) : "", rows.size(), {}, {}};
     if (rows.size() < kFewestRows) {
       throw DataError(fmt::format("{}:{}: {}one row is too little to find a formula; at least {} are needed",

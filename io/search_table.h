@@ -11,11 +11,12 @@
 
 namespace roap::io {
 
-/// The tasks of a table for `roap search` and `roap solve`.
+/// The tasks of a table.
 struct SearchTable {
   int variables = 0;
   bool named = false;  ///< the table has a column `task`
   std::vector<search::TaskRows> tasks;
+  std::vector<std::vector<std::size_t>> rows;  ///< of the table, by task
   /// The formula in column `gold`, one per task, where there is such a column.
   std::vector<std::optional<programs::Expression>> gold;
   std::vector<std::string> unused;  ///< columns that mean nothing here

@@ -18,7 +18,9 @@ std::vector<std::int32_t> image_sample(std::size_t images, int limit) {
   return index;
 }
 
-SymbolMetrics measure_symbols(Model& model, const ImageSet& images, const Gold& gold, Split split, int limit) {
+std::optional<SymbolMetrics> measure_symbols(Model& model, const ImageSet& images, const Gold& gold, Split split,
+                                             int limit) {
+  if (!gold.has_labels()) return std::nullopt;
   const std::vector<std::int32_t> index = image_sample(gold.image_count(split), limit);
   std::vector<int> k;
   for (const std::int32_t image : index) k.push_back(gold.symbol_of(split, image));
@@ -30,7 +32,7 @@ struct Pairs {
   int count = 0;
   std::vector<float> y;            ///< [T, count]
   std::vector<float> symbols;      ///< [count, V], the grounder's
-  std::vector<double> gold;        ///< [count, V]
+  std::vector<double> gold;        ///< [count, V], or none where they are not known
   std::span<const float> sigma{};  ///< [T]
 
   [[nodiscard]] std::span<const float> targets(std::size_t task) const {
@@ -47,9 +49,8 @@ Pairs draw_pairs(Model& model, const PairSource& source, const Gold& gold, Split
   std::vector<std::int32_t> images(static_cast<std::size_t>(count * source.symbols()));
   source.draw(random_key(seed, RandomStream::evaluation_pairs, split == Split::test ? 0 : 1), count, images, pairs.y);
   pairs.symbols = model.ground(source.images().pixels, source.images().count, images);
-  for (const std::int32_t image : images) {
-    pairs.gold.push_back(gold.symbol_of(split, image) / 10.0);
-  }
+  if (!gold.has_labels()) return pairs;
+  for (const std::int32_t image : images) pairs.gold.push_back(gold.symbol_of(split, image) / 10.0);
   return pairs;
 }
 
@@ -119,18 +120,21 @@ struct TestRun {
   std::vector<Loss> losses;
 };
 
-TaskResult judge(const TestRun& test, std::size_t t, const Gold::Task& gold, const search::FormulaPool& pool,
+/// `gold` is null where the task's formula is not known.
+TaskResult judge(const TestRun& test, std::size_t t, const Gold::Task* gold, const search::FormulaPool& pool,
                  bool verdicts) {
   TaskResult result;
-  result.gold = gold.formula.text();
-  result.gold_operators = gold.operators;
-  result.solved = predicts_exactly(test.on_gold[t], test.pairs.targets(t));
+  if (gold != nullptr) {
+    result.gold = gold->formula.text();
+    result.gold_operators = gold->operators;
+  }
+  if (!test.on_gold.empty()) result.solved = predicts_exactly(test.on_gold[t], test.pairs.targets(t));
   result.test_loss = test.losses[t];
   if (test.programs.empty()) return result;
   result.program = test.programs[t].expression;
   result.formula = programs::simplify(*result.program, pool.smallest_formula());
   result.ties = test.programs[t].ties;
-  if (verdicts) result.verdict = programs::prove_equal(*result.program, gold.formula);
+  if (verdicts && gold != nullptr) result.verdict = programs::prove_equal(*result.program, gold->formula);
   return result;
 }
 
@@ -141,10 +145,12 @@ void summarise(Evaluation& evaluation) {
   const double tasks = static_cast<double>(evaluation.tasks.size());
   bool programs = true;
   for (const TaskResult& task : evaluation.tasks) {
-    evaluation.solved += task.solved ? 1 : 0;
-    evaluation.solved_exact += task.verdict.equal() ? 1 : 0;
+    if (task.solved) evaluation.solved = evaluation.solved.value_or(0) + (*task.solved ? 1 : 0);
+    if (task.gold) {
+      evaluation.solved_exact = evaluation.solved_exact.value_or(0) + (task.verdict && task.verdict->equal() ? 1 : 0);
+    }
     all.push_back(task.test_loss);
-    (task.solved ? solved : unsolved).push_back(task.test_loss);
+    if (task.solved) (*task.solved ? solved : unsolved).push_back(task.test_loss);
     programs = programs && task.program.has_value();
     if (!programs) continue;
     program_length += static_cast<double>(task.program->operator_count()) / tasks;
@@ -177,7 +183,7 @@ TestRun run_test(Model& model, const Benchmark& benchmark, const EvaluationOptio
   } else if (parts.programs) {
     test.programs = synthesised_programs(model, test.pairs);
   }
-  test.on_gold = predict(model, test.programs, test.pairs.gold);
+  if (!test.pairs.gold.empty()) test.on_gold = predict(model, test.programs, test.pairs.gold);
   test.losses = losses(predict(model, test.programs, wide(test.pairs.symbols)), test.pairs);
   return test;
 }
@@ -192,14 +198,22 @@ int synthesised_solved(Model& model, const Pairs& pairs) {
 
 }  // namespace
 
-bool Evaluation::run_success() const {
-  constexpr double kMost = 0.05;
-  return test.loss <= kMost;
+std::string gauge_text(const std::optional<SymbolMetrics>& training_symbols) {
+  return training_symbols ? training_symbols->gauge_text() : "not known";
 }
 
-bool Evaluation::run_success_strict() const {
+std::string Evaluation::gauge_text() const { return roap::gauge_text(train); }
+
+std::optional<bool> Evaluation::run_success() const {
+  constexpr double kMost = 0.05;
+  if (!test) return std::nullopt;
+  return test->loss <= kMost;
+}
+
+std::optional<bool> Evaluation::run_success_strict() const {
   constexpr double kLeast = 0.9;
-  return train.right >= kLeast;
+  if (!train) return std::nullopt;
+  return train->right >= kLeast;
 }
 
 std::vector<float> decide_logits(Model& model, int pairs, std::span<const float> y, std::span<const float> symbols) {
@@ -223,7 +237,7 @@ std::vector<float> decide_logits(Model& model, int pairs, std::span<const float>
   return sum;
 }
 
-SymbolMetrics measure_training_symbols(Model& model, const Benchmark& benchmark, int max_images) {
+std::optional<SymbolMetrics> measure_training_symbols(Model& model, const Benchmark& benchmark, int max_images) {
   return measure_symbols(model, benchmark.train->images(), *benchmark.gold, Split::train, max_images);
 }
 
@@ -235,16 +249,19 @@ Evaluation evaluate(Model& model, const Benchmark& benchmark, const search::Form
   evaluation.test = measure_symbols(model, benchmark.test->images(), gold, Split::test, options.max_images);
   const TestRun test = run_test(model, benchmark, options);
   evaluation.train_loss = training_loss(model, benchmark, test, options);
-  if (const MethodParts parts = method_parts(model.config()); parts.posterior && parts.programs) {
+  const MethodParts parts = method_parts(model.config());
+  if (parts.posterior && parts.programs && gold.has_labels()) {
     evaluation.synthesised_solved = synthesised_solved(model, test.pairs);
   }
-  evaluation.tasks.resize(gold.tasks().size());
+  evaluation.tasks.resize(static_cast<std::size_t>(benchmark.test->tasks()));
   parallel_for(std::ssize(evaluation.tasks), [&](std::int64_t i) {
     const auto t = static_cast<std::size_t>(i);
-    evaluation.tasks[t] = judge(test, t, gold.tasks()[t], pool, options.verdicts);
+    const Gold::Task* known = gold.tasks().empty() ? nullptr : &gold.tasks()[t];
+    evaluation.tasks[t] = judge(test, t, known, pool, options.verdicts);
+    if (!benchmark.task_names.empty()) evaluation.tasks[t].name = benchmark.task_names[t];
   });
   summarise(evaluation);
-  if (options.new_tasks > 0) {
+  if (options.new_tasks > 0 && gold.has_labels()) {
     evaluation.generalisation = measure_generalisation(
         model, benchmark, pool, {.tasks = options.new_tasks, .pairs = options.pairs, .seed = options.seed});
   }

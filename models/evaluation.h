@@ -18,19 +18,21 @@ struct TaskResult {
   /// Argmax of the synthesised logits, or the decided formula; none where the method predicts y by an MLP.
   std::optional<programs::Expression> program{};
   std::optional<programs::SimplifiedFormula> formula{};  ///< the same polynomial, readable
-  std::string gold{};                                    ///< hidden formula
+  std::string name{};                                    ///< empty where tasks are numbered
+  std::optional<std::string> gold{};                     ///< hidden formula, where it is known
   int gold_operators = 0;
-  bool solved = false;              ///< equals y on all test pairs, on gold symbols (the paper's criterion)
-  programs::Verdict verdict{};      ///< against the gold polynomial
-  Loss test_loss;                   ///< of the task's program (or MLP) and grounder together, on test pairs
-  std::vector<std::string> ties{};  ///< method marginal: formulas that explain the training pairs as well
+  /// Equals y on all test pairs, on gold symbols (the paper's criterion)? Unknown where these are.
+  std::optional<bool> solved{};
+  std::optional<programs::Verdict> verdict{};  ///< against the gold formula, where it is known
+  Loss test_loss;                              ///< of the task's program (or MLP) and grounder together, on test pairs
+  std::vector<std::string> ties{};             ///< method marginal: formulas that explain the training pairs as well
 };
 
-/// All on the test set, unless it says otherwise. Synthesised programs are discretised by argmax; method marginal
-/// decides its formulas on pairs of training images.
+/// All on the test set, unless it says otherwise; what needs a hidden truth that is not known is left out. Synthesised
+/// programs are discretised by argmax; method marginal decides its formulas on pairs of training images.
 struct Evaluation {
-  int solved = 0, solved_exact = 0;
-  SymbolMetrics train, test;
+  std::optional<int> solved, solved_exact;
+  std::optional<SymbolMetrics> train, test;
   Loss test_loss;                                            ///< mean over tasks
   std::optional<Loss> test_loss_solved, test_loss_unsolved;  ///< over those tasks, where there are any
   /// The same on training pairs, of programs that are discretised on those pairs: what runs are chosen by.
@@ -43,11 +45,11 @@ struct Evaluation {
   std::vector<TaskResult> tasks;
 
   /// Of the training images.
-  [[nodiscard]] std::string gauge_text() const { return train.gauge_text(); }
+  [[nodiscard]] std::string gauge_text() const;
   /// Has the run found the symbols? The paper's criterion is weak: symbols guessed at their mean have a loss of 0.0825.
-  [[nodiscard]] bool run_success() const;
+  [[nodiscard]] std::optional<bool> run_success() const;
   /// Is the nearest level right on 90 % of the training images?
-  [[nodiscard]] bool run_success_strict() const;
+  [[nodiscard]] std::optional<bool> run_success_strict() const;
 };
 
 struct EvaluationOptions {
@@ -64,9 +66,11 @@ struct EvaluationOptions {
 Evaluation evaluate(Model& model, const Benchmark& benchmark, const search::FormulaPool& pool,
                     const EvaluationOptions& options = {});
 
-/// Symbols of the training images, at most `max_images` of them.
-SymbolMetrics measure_training_symbols(Model& model, const Benchmark& benchmark,
-                                       int max_images = EvaluationOptions{}.max_images);
+/// Symbols of the training images, at most `max_images` of them; nothing where it is not known what they stand for.
+std::optional<SymbolMetrics> measure_training_symbols(Model& model, const Benchmark& benchmark,
+                                                      int max_images = EvaluationOptions{}.max_images);
+/// Their gauge, or "not known".
+std::string gauge_text(const std::optional<SymbolMetrics>& training_symbols);
 
 /// Logits [T, P] decided from `pairs` pairs: the mean of the logits synthesised from consecutive sets of the training
 /// step's size. y [T, pairs], symbols [pairs, V].

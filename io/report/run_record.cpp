@@ -58,10 +58,10 @@ void read_metrics(RunRecord& record, std::string_view text) {
 void take_programs(RunRecord& record, nlohmann::json rows) {
   bool good = rows.is_array();
   for (const nlohmann::json& row : good ? rows : nlohmann::json::array()) {
-    for (const char* key : {"gold", "verdict"})
-      good = good && row.is_object() && row.contains(key) && row[key].is_string();
-    // A method without programs has no formula.
-    good = good && row.contains("formula") && (row["formula"].is_string() || row["formula"].is_null());
+    good = good && row.is_object() && row.contains("verdict") && row["verdict"].is_string();
+    // A method without programs has no formula, measured data has no hidden one.
+    for (const char* key : {"gold", "formula"})
+      good = good && row.contains(key) && (row[key].is_string() || row[key].is_null());
   }
   if (good) {
     record.programs = std::move(rows);

@@ -77,19 +77,23 @@ Html curve(const std::vector<const RunRecord*>& runs, const ChartAxes& axes, con
 }
 
 std::string task_kind(const nlohmann::json& row) {
-  if (row.value("solved_exact", false)) return "proved";
-  return row.value("solved", false) ? "solved" : "unsolved";
+  const auto is_true = [&](const char* key) { return row.contains(key) && row[key] == true; };
+  if (is_true("solved_exact")) return "proved";
+  return is_true("solved") ? "solved" : "unsolved";
 }
 
 Html task_row(const nlohmann::json& row, std::size_t index) {
   const std::string kind = task_kind(row);
+  const bool known = !row["gold"].is_null();
+  std::string name = row.contains("task") ? row["task"].dump() : std::to_string(index);
+  if (row.contains("name")) name += " " + row["name"].get<std::string>();
   const auto cell = [](const char* label, const std::string& words, const char* style) {
     return element("td", {{"data-label", label}, {"class", style}}, text(words));
   };
-  Html cells = cell("task", row.contains("task") ? row["task"].dump() : std::to_string(index), "");
+  Html cells = cell("task", name, "");
   cells += cell("learned", row["formula"].is_string() ? row["formula"].get<std::string>() : "none", "formula");
-  cells += cell("hidden", row["gold"].get<std::string>(), "formula");
-  cells += cell("verdict", row["verdict"].get<std::string>(), kind == "unsolved" ? "bad" : "good");
+  cells += cell("hidden", known ? row["gold"].get<std::string>() : "not known", known ? "formula" : "");
+  cells += cell("verdict", row["verdict"].get<std::string>(), !known ? "" : kind == "unsolved" ? "bad" : "good");
   cells += cell("operators", value_text(row, "operators"), "");
   cells += cell("test loss, normalised", value_text(row, "test_loss_normalised"), "");
   return element("tr", {{"data-kind", kind}}, cells);
@@ -113,10 +117,11 @@ Html gallery_figure(const GalleryItem& item) {
   Html images;
   for (std::size_t j = 0; j < item.parts.size(); ++j) {
     const GalleryItem::Part& part = item.parts[j];
-    const std::string name = fmt::format("s{}, true {:.1f}", j + 1, part.level / 10.0);
+    const std::string truth = part.level ? fmt::format("true {:.1f}", *part.level / 10.0) : "";
+    const std::string name = fmt::format("s{}{}{}", j + 1, truth.empty() ? "" : ", ", truth);
     images += element("div", element("img", {{"src", data_uri(part.image)}, {"alt", name}}) +
                                  element("div", fmt::format("s{} = {}", j + 1, short_number(part.symbol))) +
-                                 element("div", fmt::format("true {:.1f}", part.level / 10.0)));
+                                 element("div", truth));
   }
   const std::string outcome = fmt::format("y = {}, predicted {}", short_number(item.y), short_number(item.prediction));
   return element("figure", element("div", {{"class", "images"}}, images) +
@@ -205,6 +210,7 @@ Html metrics_table(const std::vector<const RunRecord*>& runs) {
 }
 
 Html symbols_block(const RunMeasurements& measured) {
+  if (!measured.levels_known) return paragraph("It is not known what the images stand for.", "note");
   if (measured.train.empty() && measured.test.empty()) return paragraph("Not measured: " + measured.problem, "note");
   const auto confusion = [](const char* split, const std::vector<SymbolPoint>& points) {
     const std::string caption =

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,8 @@ namespace roap::io {
 struct GalleryItem {
   struct Part {
     Image image;
-    int level = 1;      ///< k in 1..10 behind the image
-    double symbol = 0;  ///< the grounder's number
+    std::optional<int> level{};  ///< k in 1..10 behind the image, where it is known
+    double symbol = 0;           ///< the grounder's number
   };
   std::vector<Part> parts;
   std::size_t task = 0;
@@ -25,7 +26,8 @@ struct GalleryItem {
 /// What only the weights of a run can tell. Where they cannot be had, `problem` says why and the rest is empty.
 struct RunMeasurements {
   std::string problem;
-  std::int64_t step = 0;  ///< of the checkpoint
+  std::int64_t step = 0;     ///< of the checkpoint
+  bool levels_known = true;  ///< else there are no points to draw
   std::vector<SymbolPoint> train, test;
   std::vector<GalleryItem> gallery;
   nlohmann::json programs;  ///< rows as in programs.json, where that is not there yet

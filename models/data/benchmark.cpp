@@ -135,10 +135,10 @@ Benchmark make_benchmark(BenchmarkImages images, const search::FormulaPool& pool
   const std::vector<std::size_t> drawn = pool.draw_tasks(static_cast<std::size_t>(first + count), seed);
   for (const std::size_t index : std::span(drawn).subspan(static_cast<std::size_t>(first))) {
     const search::Formula& formula = pool.formula(index);
-    std::vector<float> table = pool.value_table(index);
+    const std::vector<float> table = pool.value_table(index);
     targets->tables.insert(targets->tables.end(), table.begin(), table.end());
     targets->sigma.push_back(deviation(table));
-    tasks.push_back({formula.expression, formula.polynomial, formula.operators, std::move(table)});
+    tasks.push_back({formula.expression, formula.operators});
   }
   Benchmark benchmark;
   benchmark.gold = std::make_unique<Gold>(std::move(tasks), images.train.labels, images.test.labels, pool.variables());

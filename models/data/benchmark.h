@@ -25,12 +25,13 @@ struct BenchmarkImages {
   LabelledSplit train, test;
 };
 
-/// The paper's benchmark: formulas drawn from the pool as tasks, images whose labels are the symbols. Training gets
-/// `train` and nothing else; metrics also get `test` and `gold`.
+/// What a run learns and is judged by, as the paper's benchmark: formulas drawn from the pool as tasks, images whose
+/// labels are the symbols. Training gets `train` and nothing else; metrics also get `test` and `gold`.
 struct Benchmark {
   std::unique_ptr<const PairSource> train;
   std::unique_ptr<const PairSource> test;
   std::unique_ptr<const Gold> gold;
+  std::vector<std::string> task_names{};  ///< [T], or none: tasks are numbered
 };
 
 /// Images of some classes: what draws of pairs choose from.

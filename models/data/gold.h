@@ -6,26 +6,27 @@
 #include <vector>
 
 #include "models/programs/expression.h"
-#include "models/programs/polynomial.h"
 
 namespace roap {
 
 enum class Split { train, test };
 
-/// The hidden truth of a benchmark: for metrics only. Training code holds a PairSource, from which no Gold can be made.
+/// The hidden truth of a benchmark, as far as it is known: for metrics only. Training code holds a PairSource, from
+/// which no Gold can be made. Of measured data formulas or labels or both can be missing.
 class Gold {
  public:
   struct Task {
     programs::Expression formula;
-    programs::Polynomial polynomial;
     int operators = 0;
-    std::vector<float> table;  ///< y over the grid of symbols, see FormulaPool::value_table
   };
   Gold(std::vector<Task> tasks, std::vector<std::uint8_t> train_labels, std::vector<std::uint8_t> test_labels,
        int symbols)
       : tasks_(std::move(tasks)), labels_{std::move(train_labels), std::move(test_labels)}, symbols_(symbols) {}
 
+  /// Of every task, or none where formulas are not known.
   [[nodiscard]] const std::vector<Task>& tasks() const { return tasks_; }
+  /// Is it known what the images stand for?
+  [[nodiscard]] bool has_labels() const { return !labels_[0].empty(); }
   [[nodiscard]] int symbols() const { return symbols_; }
   /// Of the images of a split: 0..9.
   [[nodiscard]] std::span<const std::uint8_t> labels(Split split) const {

@@ -63,7 +63,6 @@ TEST(Usage, WhatCannotBeHadIsToldSo) {
   const TempFolder folder;
   expect_failure(folder, {"train", "--device", "cuda:99"}, 5, {"device cuda"});
   expect_failure(folder, {"train", "--method", "mlp-onehot", "--set", "train.regauge=5"}, kUsage, {"train.regauge"});
-  expect_failure(folder, {"train", "--data", "table:x.csv"}, kUsage, {"not available in this version"});
   EXPECT_FALSE(io::is_present(folder / "runs")) << "a refused run leaves no folder behind";
 }
 

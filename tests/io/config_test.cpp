@@ -122,7 +122,7 @@ TEST(Config, BadValuesGetLineAndLimits) {
 }
 
 TEST(Config, TablesAreSaidToComeLater) {
-  expect_contains(setting_refusal("data.source=table:a.csv"), "not available in this version");
+  expect_contains(setting_refusal("data.source=table:"), "the file is missing: table:FILE.csv");
 }
 
 TEST(Config, AnUnknownMethodGetsAllThatThereAre) {

@@ -51,10 +51,10 @@ TEST(Evaluation, SolvedAndOtherTasksTogetherMakeAllTasks) {
   Loss solved, unsolved;
   int count = 0;
   for (const TaskResult& task : e.tasks) {
-    Loss& sum = task.solved ? solved : unsolved;
+    Loss& sum = task.solved.value() ? solved : unsolved;
     sum.raw += task.test_loss.raw;
     sum.normalised += task.test_loss.normalised;
-    count += task.solved ? 1 : 0;
+    count += task.solved.value() ? 1 : 0;
   }
   EXPECT_EQ(count, e.solved);
   EXPECT_EQ(e.test_loss_solved.has_value(), count > 0);
@@ -68,25 +68,28 @@ TEST(Evaluation, AConstantGrounderIsWorthTheVarianceOfTheSymbols) {
   Trained run(marginal(20, 0));
   ground_to_constant(run.model, 0.55f);
   const Evaluation e = evaluate(run.model, run.benchmark, run.pool, {.verdicts = false});
-  EXPECT_NEAR(e.train.loss, 0.0825, 1e-6) << "of 0.1, 0.2, ... 1";
-  EXPECT_NEAR(e.train.class_mean_loss, 0.0825, 1e-6);
-  EXPECT_NEAR(e.test.loss, 0.0825, 1e-6);
-  EXPECT_FALSE(e.run_success());
-  EXPECT_FALSE(e.run_success_strict());
+  EXPECT_NEAR(e.train->loss, 0.0825, 1e-6) << "of 0.1, 0.2, ... 1";
+  EXPECT_NEAR(e.train->class_mean_loss, 0.0825, 1e-6);
+  EXPECT_NEAR(e.test->loss, 0.0825, 1e-6);
+  EXPECT_EQ(e.run_success(), false);
+  EXPECT_EQ(e.run_success_strict(), false);
 }
 
 TEST(Evaluation, SuccessOfARunHasTwoThresholds) {
   Evaluation e;
-  e.test.loss = 0.05;
-  e.train.right = 0.9;
-  EXPECT_TRUE(e.run_success());
-  EXPECT_TRUE(e.run_success_strict());
-  e.test.loss = 0.0500001;
-  e.train.right = 0.89;
-  EXPECT_FALSE(e.run_success());
-  EXPECT_FALSE(e.run_success_strict());
-  e.test.loss = std::nan("");
-  EXPECT_FALSE(e.run_success());
+  EXPECT_EQ(e.run_success(), std::nullopt) << "without known symbols";
+  e.train.emplace();
+  e.test.emplace();
+  e.test->loss = 0.05;
+  e.train->right = 0.9;
+  EXPECT_EQ(e.run_success(), true);
+  EXPECT_EQ(e.run_success_strict(), true);
+  e.test->loss = 0.0500001;
+  e.train->right = 0.89;
+  EXPECT_EQ(e.run_success(), false);
+  EXPECT_EQ(e.run_success_strict(), false);
+  e.test->loss = std::nan("");
+  EXPECT_EQ(e.run_success(), false);
 }
 
 TEST(Evaluation, RightSymbolsAndFormulasPredictOnAllPairs) {
@@ -102,8 +105,8 @@ TEST(Evaluation, RightSymbolsAndFormulasPredictOnAllPairs) {
   ASSERT_TRUE(e.generalisation);
   EXPECT_EQ(e.generalisation->tasks, static_cast<int>(run.pool.usable().size()) - 30) << "no more are left";
   EXPECT_LT(e.generalisation->loss.normalised, 0.05);
-  EXPECT_TRUE(e.run_success());
-  EXPECT_TRUE(e.run_success_strict());
+  EXPECT_EQ(e.run_success(), true);
+  EXPECT_EQ(e.run_success_strict(), true);
 }
 
 // A grounder that always says 0.3 makes every formula of no operators predict 0.3, whatever was found.
