@@ -166,4 +166,7 @@ int run(int argc, char** argv) {
 
 }  // namespace roap::bench
 
-int main(int argc, char** argv) { return roap::bench::run(argc, argv); }
+int main(int argc, char** argv) {
+  roap::restart_with_short_waits(argv);
+  return roap::bench::run(argc, argv);
+}

@@ -6,6 +6,7 @@
 #include "bin/roap_commands.h"
 #include "bin/roap_main.h"
 #include "bin/roap_measure.h"
+#include "engine/device.h"
 #include "io/file_util.h"
 #include "io/repro/repro_report.h"
 
@@ -96,6 +97,7 @@ int repro(const ReproArguments& arguments, const CLI::App& app, const std::strin
 }  // namespace roap::bin
 
 int main(int argc, char** argv) {
+  roap::restart_with_short_waits(argv);
   using namespace roap;
   CLI::App app("Trains and judges every model of the paper's tables and figures, and writes one report.", "roap-repro");
   app.set_version_flag("--version", bin::kVersion);

@@ -1,7 +1,9 @@
 #include "bin/roap_commands.h"
 #include "bin/roap_main.h"
+#include "engine/device.h"
 
 int main(int argc, char** argv) {
+  roap::restart_with_short_waits(argv);
   CLI::App app(
       "Learns perception and programs together: finds out what images stand for and the formula of every task.",
       "roap");

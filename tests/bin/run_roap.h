@@ -67,6 +67,7 @@ class Process {
   Process& operator=(const Process&) = delete;
 
   void send(int signal) const { ::kill(pid_, signal); }
+  [[nodiscard]] pid_t id() const { return pid_; }
 
   Result wait() {
     int status = 0;

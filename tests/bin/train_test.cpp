@@ -202,5 +202,24 @@ TEST(Trace, OfAnMlpHasNoPrograms) {
   for (const char* name : {"z", "logits", "length", "noise.gumbel"}) EXPECT_FALSE(file.contains(name)) << name;
 }
 
+/// The environment that a training roap lives in, where it began with that wait policy or none.
+std::string environment_of_training(const char* wait_policy) {
+  const TempFolder folder;
+  write_text(folder / "tiny.toml", tiny_config(100000));
+  const char* before = std::getenv("OMP_WAIT_POLICY");
+  const std::string kept = before == nullptr ? "" : before;
+  wait_policy == nullptr ? ::unsetenv("OMP_WAIT_POLICY") : ::setenv("OMP_WAIT_POLICY", wait_policy, 1);
+  const Process process(folder, {"train", "--preset", "tiny.toml", "--out", "run"});
+  if (before != nullptr) ::setenv("OMP_WAIT_POLICY", kept.c_str(), 1);
+  EXPECT_TRUE(wait_until([&] { return !metrics_lines(folder / "run").empty(); }));
+  return io::read_file("/proc/" + std::to_string(process.id()) + "/environ");
+}
+
+TEST(Train, IdleThreadsSpinBriefly) {
+  ASSERT_EQ(std::getenv("GOMP_SPINCOUNT"), nullptr);
+  expect_contains(environment_of_training(nullptr), "GOMP_SPINCOUNT=2000");
+  EXPECT_EQ(environment_of_training("active").find("GOMP_SPINCOUNT"), std::string::npos) << "what the user says counts";
+}
+
 }  // namespace
 }  // namespace roap::bin
