@@ -92,6 +92,8 @@ OperatorTests conv2d_tests() {
                  bf16_case({3, 2, 2, 256, 256, 3, 3, 1, 1}),
                  bf16_case({3, 2, 2, 256, 512, 3, 3, 2, 1}),
                  bf16_case({19, 1, 1, 512, 512, 3, 3, 1, 1}),
+                 bf16_case({1100, 1, 1, 64, 512, 1, 1, 1, 0}),  // large enough for warpgroups, forward
+                 bf16_case({1100, 1, 1, 512, 64, 1, 1, 1, 0}),  // and backward
                  bf16_case({2, 32, 32, 3, 64, 7, 7, 2, 3})};
   return tests;
 }

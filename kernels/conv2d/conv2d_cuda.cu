@@ -138,7 +138,8 @@ namespace {
 class ProductPlan : public Conv2dPlan {
  public:
   ProductPlan(Conv2dPass pass, const Conv2dDims& d)
-      : product_(conv_product(pass, d)), weights_(packed_live_taps(d, product_.y.transposed, kProductDepth)) {}
+      : product_(conv_product(pass, d, conv_has_warpgroups())),
+        weights_(packed_live_taps(d, product_.y.transposed, kProductDepth)) {}
   [[nodiscard]] std::size_t workspace_bytes() const override { return sizeof(Bf16) * weights_.elements(); }
   void run(const void* a, const void* b, void* result, bool accumulate, std::byte* workspace,
            Stream stream) const override {

@@ -24,6 +24,7 @@ WGMMA = ({"HGMMA"}, {"sm_90a"})
 # Kernels that multiply on tensor cores in every form, by operator's folder.
 PRODUCTS = [
     ("conv2d", "conv2d_product_kernel", ANY_PRODUCT),
+    ("conv2d", "conv2d_product_wgmma_kernel", WGMMA),
     ("conv2d", "conv2d_weight_kernel", ANY_PRODUCT),
     ("conv2d", "conv2d_stem_kernel", ANY_PRODUCT),
     ("conv2d", "conv2d_stem_weight_kernel", ANY_PRODUCT),
