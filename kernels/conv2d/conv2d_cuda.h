@@ -45,6 +45,15 @@ struct ConvProduct {
   [[nodiscard]] std::size_t blocks() const {
     return static_cast<std::size_t>(channel_blocks) * column_blocks * row_blocks * image_blocks;
   }
+  /// Of the moments of a result: its tiles.
+  [[nodiscard]] int parts() const { return column_blocks * row_blocks * image_blocks; }
+};
+
+/// Where forward kernels leave the moments of parts of their results, as these are stored (conv2d_moments.cuh); null
+/// where nobody wants them.
+struct ConvMoments {
+  float* moments = nullptr;  ///< [parts, channels, 2]: mean, sum of squared deviations
+  float* rows = nullptr;     ///< [parts]
 };
 
 /// The product of a pass with the tile that suits its sizes; `warpgroups`: whether they may multiply.
@@ -56,11 +65,11 @@ std::size_t shared_bytes(const ConvProduct& p);
 
 /// source [n, sources of y and x, depth] and packed weights -> result [n, results of y and x, channels].
 void conv_product_run(const ConvProduct& p, const Bf16* source, const Bf16* weights, Bf16* result, bool accumulate,
-                      Stream stream);
+                      Stream stream, const ConvMoments& moments = {});
 /// Whether warpgroups can multiply on the current device, and what conv_product_run does where they do.
 bool conv_has_warpgroups();
 void conv_product_wgmma_run(const ConvProduct& p, const Bf16* source, const Bf16* weights, Bf16* result,
-                            bool accumulate, Stream stream);
+                            bool accumulate, Stream stream, const ConvMoments& moments);
 
 /// A part of the images and positions of a backward-weight pass, whose products are added to the sums of a block while
 /// the next one is copied.
@@ -132,8 +141,9 @@ bool conv_stem_fits(const Conv2dDims& d, bool backward_weight);
 std::size_t conv_stem_forward_shared_bytes(const ConvStem& p);
 std::size_t conv_stem_weight_shared_bytes(const ConvStem& p);
 
-/// x [n, h, w, ci], w [co, ci, kh, kw] -> y [n, ho, wo, co].
-void conv_stem_forward(const Conv2dDims& d, const ConvStem& p, const Bf16* x, const float* w, Bf16* y, Stream stream);
+/// x [n, h, w, ci], w [co, ci, kh, kw] -> y [n, ho, wo, co], and moments of p.splits() parts.
+void conv_stem_forward(const Conv2dDims& d, const ConvStem& p, const Bf16* x, const float* w, Bf16* y, Stream stream,
+                       const ConvMoments& moments = {});
 /// How conv_stem_weight writes its parts.
 WeightParts conv_stem_parts(const Conv2dDims& d, const ConvStem& p);
 /// dy [n, ho, wo, co], x [n, h, w, ci] -> parts.

@@ -22,6 +22,7 @@ __device__ __forceinline__ RowTile row_tile(const ConvProduct& p, int tile) {
 /// The part of a block, and its lists in shared memory.
 struct ProductBlock {
   int first_channel, first_image, first_row, first_column;
+  int part;  ///< of the moments
   PositionRange source_rows, source_columns;
   int *row_cells, *column_cells;  ///< [tap][row of the tile]: first cell of the region's row; [tap][column]; -1: none
   int *used_rows, *used_columns;  ///< taps that any position of the tile uses; behind them their number
@@ -51,6 +52,7 @@ __device__ __forceinline__ ProductBlock product_block(const ConvProduct& p, int 
                                                       int row_block, int image_block, int* lists) {
   ProductBlock b;
   b.first_channel = channel_block * p.tile.channels();
+  b.part = (image_block * p.row_blocks + row_block) * p.column_blocks + column_block;
   b.first_column = column_block * p.tile.columns;
   b.first_row = row_block * p.tile.rows;
   b.first_image = image_block * p.tile.images;

@@ -146,21 +146,28 @@ __device__ __forceinline__ void multiply_step(float (&sums)[Tiles::kTilesM][Tile
 
 template <class Tiles>
 __device__ __forceinline__ void store_sums(const float (&sums)[Tiles::kTilesM][Tiles::kTilesN][4], const ConvProduct& p,
-                                           const BlockPlan& b, Bf16* result, bool accumulate) {
+                                           const BlockPlan& b, Bf16* result, bool accumulate, const ConvMoments& out) {
+  using Stage = SumsStage<Tiles::kTilesN>;
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize;
-  float* stage = dynamic_shared<float>() + warp * SumsStage<Tiles::kTilesN>::kFloats;
+  float* stage = dynamic_shared<float>() + warp * Stage::kFloats;
+  LaneMoments moments(out.moments != nullptr);
   const int channel = b.first_channel + warp / Tiles::kWarpsM * 8 * Tiles::kTilesN;
 #pragma unroll
   for (int i = 0; i < Tiles::kTilesM; ++i) {
     const RowTile tile = row_tile(p, warp % Tiles::kWarpsM * Tiles::kTilesM + i);
     const int row = b.first_row + tile.row, column = b.first_column + tile.column;
     if (row >= p.y.results || column >= p.x.results) continue;
-    store_rows<Tiles::kTilesN>(stage, sums[i], result, channel, p.channels, accumulate, [&](int r) {
+    store_rows<Tiles::kTilesN>(stage, sums[i], result, channel, p.channels, accumulate, moments, [&](int r) {
       const int image = b.first_image + tile.group * 16 + r;
       const auto position = (static_cast<std::int64_t>(image) * p.y.results + row) * p.x.results + column;
       return image < p.images ? position * p.channels : -1;
     });
   }
+  if (out.moments == nullptr) return;
+  moments.keep<Tiles::kTilesN>(stage);
+  __syncthreads();
+  write_moments<Tiles::kTilesN, Tiles::kWarpsM, kThreads / kWarpSize / Tiles::kWarpsM>(
+      out, b.part, dynamic_shared<float>(), Stage::kFloats, b.first_channel, p.channels);
 }
 
 /// Computes  result[n, r, o] (+)= sum over taps and i of source[n, source of (r, tap), i] weights[tap][o][i]
@@ -171,11 +178,14 @@ __device__ __forceinline__ void store_sums(const float (&sums)[Tiles::kTilesM][T
 /// Memory    a block reads the rectangle's sources once (not once per tap), into shared memory, and the weights of the
 ///           used taps in a ring of 4 stages, one step of 64 channels each; result written once. Layer 1 of ResNet-18
 ///           at 3072 images: 768 blocks read 0.13 MB from L2 for 16 MFLOP, 120 FLOP/B; bound by the issue of mma
-/// Numerics  bf16 products, f32 sums: chunks of 64 channels, then taps, then channels, ascending; one rounding
+/// Numerics  bf16 products, f32 sums: chunks of 64 channels, then taps, then channels, ascending; one rounding. Moments
+/// are those of
+///           the rounded results of a tile
 /// Limits    a result map and a tile's sources have fewer than 2^31 elements an image
 template <class Tiles, bool kVectors>
 __global__ void __launch_bounds__(kThreads, Tiles::kMinBlocks)
-    conv2d_product_kernel(ConvProduct p, const Bf16* source, const Bf16* weights, Bf16* result, bool accumulate) {
+    conv2d_product_kernel(ConvProduct p, const Bf16* source, const Bf16* weights, Bf16* result, bool accumulate,
+                          ConvMoments moments) {
   const BlockPlan b = plan_block(p);
   if (!p.tile.per_tap) load_sources<kVectors>(p, b, {}, b.source_rows, b.source_columns, source);
   make_lists(p, b);
@@ -198,32 +208,33 @@ __global__ void __launch_bounds__(kThreads, Tiles::kMinBlocks)
   }
   ptx::cp_async_wait_group<0>();
   __syncthreads();  // shared memory is free for the sums
-  store_sums<Tiles>(sums, p, b, result, accumulate);
+  store_sums<Tiles>(sums, p, b, result, accumulate, moments);
 }
 
 template <class Tiles, bool kVectors>
 void launch_product(const ConvProduct& p, const Bf16* source, const Bf16* weights, Bf16* result, bool accumulate,
-                    Stream stream) {
+                    Stream stream, const ConvMoments& moments) {
   const dim3 grid(static_cast<unsigned>(p.channel_blocks * p.column_blocks), static_cast<unsigned>(p.row_blocks),
                   static_cast<unsigned>(p.image_blocks));
   launch(p.y.transposed ? "conv2d_backward_data" : "conv2d_forward",
          {.grid = grid, .block = kThreads, .shared_bytes = shared_bytes(p)}, stream,
-         conv2d_product_kernel<Tiles, kVectors>, p, source, weights, result, accumulate);
+         conv2d_product_kernel<Tiles, kVectors>, p, source, weights, result, accumulate, moments);
 }
 
 }  // namespace
 
 void conv_product_run(const ConvProduct& p, const Bf16* source, const Bf16* weights, Bf16* result, bool accumulate,
-                      Stream stream) {
-  if (p.tile.warpgroups) return conv_product_wgmma_run(p, source, weights, result, accumulate, stream);
-  if (p.depth % kPiece != 0) return launch_product<Tiles64, false>(p, source, weights, result, accumulate, stream);
+                      Stream stream, const ConvMoments& moments) {
+  if (p.tile.warpgroups) return conv_product_wgmma_run(p, source, weights, result, accumulate, stream, moments);
+  if (p.depth % kPiece != 0)
+    return launch_product<Tiles64, false>(p, source, weights, result, accumulate, stream, moments);
   switch (p.tile.size()) {
     case 64:
-      return launch_product<Tiles64, true>(p, source, weights, result, accumulate, stream);
+      return launch_product<Tiles64, true>(p, source, weights, result, accumulate, stream, moments);
     case 128:
-      return launch_product<Tiles128, true>(p, source, weights, result, accumulate, stream);
+      return launch_product<Tiles128, true>(p, source, weights, result, accumulate, stream, moments);
     default:
-      return launch_product<Tiles256, true>(p, source, weights, result, accumulate, stream);
+      return launch_product<Tiles256, true>(p, source, weights, result, accumulate, stream, moments);
   }
 }
 

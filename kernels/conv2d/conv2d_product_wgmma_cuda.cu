@@ -25,6 +25,7 @@ constexpr int kCluster = 2, kGroupImages = 64;
 constexpr int kColumns = kWarpgroupColumns;
 constexpr std::uint32_t kRowBytes = sizeof(Bf16) * kProductDepth;
 constexpr int kMostStages = 4;
+constexpr std::uint32_t kConsumersMet = 1;  // a named barrier
 static_assert(kConsumerWarps * SumsStage<kColumns / 8>::kFloats * sizeof(float) == kWarpgroupSumsBytes);
 
 /// Products of 64 images at a position by kColumns channels that a consumer owns.
@@ -165,23 +166,30 @@ __device__ __forceinline__ void multiply(typename Tiles::Sums& sums, const ConvP
 
 template <class Tiles>
 __device__ __forceinline__ void store_sums(const typename Tiles::Sums& sums, const ConvProduct& p, const BlockPlan& b,
-                                           int consumer, Bf16* result, bool accumulate) {
+                                           int consumer, Bf16* result, bool accumulate, const ConvMoments& out) {
   constexpr int kTilesN = kColumns / 8;
+  using Stage = SumsStage<kTilesN>;
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize;
-  float* stage = dynamic_shared<float>() + warp * SumsStage<kTilesN>::kFloats;
+  float* stage = dynamic_shared<float>() + warp * Stage::kFloats;
+  LaneMoments moments(out.moments != nullptr);
 #pragma unroll
   for (int i = 0; i < Tiles::kTilesM; ++i) {
     const RowTile tile = row_tile(p, consumer * Tiles::kTilesM + i);
     const int row = b.first_row + tile.row, column = b.first_column + tile.column;
     if (row >= p.y.results || column >= p.x.results) continue;
     store_rows<kTilesN>(stage, reinterpret_cast<const float(&)[kTilesN][4]>(sums[i]), result, b.first_channel,
-                        p.channels, accumulate, [&](int r) {
+                        p.channels, accumulate, moments, [&](int r) {
                           const int image = b.first_image + tile.group * kGroupImages + warp % 4 * 16 + r;
                           const auto position =
                               (static_cast<std::int64_t>(image) * p.y.results + row) * p.x.results + column;
                           return image < p.images ? position * p.channels : -1;
                         });
   }
+  if (out.moments == nullptr || b.first_image >= p.images) return;
+  moments.keep<kTilesN>(stage);
+  ptx::named_barrier_sync(kConsumersMet, kConsumerThreads);
+  write_moments<kTilesN, kConsumerWarps, 1>(out, b.part, dynamic_shared<float>(), Stage::kFloats, b.first_channel,
+                                            p.channels);
 }
 
 /// Computes  result[n, r, o] (+)= sum over taps and i of source[n, source of (r, tap), i] weights[tap][o][i]
@@ -197,7 +205,8 @@ __device__ __forceinline__ void store_sums(const typename Tiles::Sums& sums, con
 template <class Tiles>
 __global__ void __launch_bounds__(kThreads, Tiles::kMinBlocks)
     conv2d_product_wgmma_kernel(ConvProduct p, const __grid_constant__ CUtensorMap sources,
-                                const __grid_constant__ CUtensorMap weights, Bf16* result, bool accumulate) {
+                                const __grid_constant__ CUtensorMap weights, Bf16* result, bool accumulate,
+                                ConvMoments moments) {
   ROAP_SHARED(barriers, Barriers);
   const BlockPlan b = plan_block(p, Tiles::kStages);
   const int warp = uniform_warp();
@@ -211,15 +220,15 @@ __global__ void __launch_bounds__(kThreads, Tiles::kMinBlocks)
     const int consumer = warp / (kConsumerWarps / kConsumers);
     typename Tiles::Sums sums = {};
     multiply<Tiles>(sums, p, b, consumer, barriers);
-    ptx::named_barrier_sync(1, kConsumerThreads);  // shared memory is free for the sums
-    store_sums<Tiles>(sums, p, b, consumer, result, accumulate);
+    ptx::named_barrier_sync(kConsumersMet, kConsumerThreads);  // shared memory is free for the sums
+    store_sums<Tiles>(sums, p, b, consumer, result, accumulate, moments);
   }
   ptx::cluster_sync();  // the other block may still write to this one's stages and barriers
 }
 
 template <class Tiles>
 void launch_product(const ConvProduct& p, const Bf16* source, const Bf16* weights, Bf16* result, bool accumulate,
-                    Stream stream) {
+                    Stream stream, const ConvMoments& moments) {
   const std::int64_t cells = static_cast<std::int64_t>(p.y.sources) * p.x.sources, row = cells * p.depth;
   const CUtensorMap of_source =
       tensor_map_2d(source, {.rows = p.images, .columns = row, .row_stride = row},
@@ -232,7 +241,7 @@ void launch_product(const ConvProduct& p, const Bf16* source, const Bf16* weight
                   static_cast<unsigned>(p.channel_blocks * p.column_blocks), static_cast<unsigned>(p.row_blocks));
   launch(p.y.transposed ? "conv2d_backward_data_wgmma" : "conv2d_forward_wgmma",
          {.grid = grid, .block = kThreads, .shared_bytes = shared_bytes(p), .cluster = kCluster}, stream,
-         conv2d_product_wgmma_kernel<Tiles>, p, of_source, of_weights, result, accumulate);
+         conv2d_product_wgmma_kernel<Tiles>, p, of_source, of_weights, result, accumulate, moments);
 }
 
 }  // namespace
@@ -240,9 +249,9 @@ void launch_product(const ConvProduct& p, const Bf16* source, const Bf16* weight
 bool conv_has_warpgroups() { return has_warpgroup_products(); }
 
 void conv_product_wgmma_run(const ConvProduct& p, const Bf16* source, const Bf16* weights, Bf16* result,
-                            bool accumulate, Stream stream) {
-  p.tile.size() == 128 ? launch_product<WarpgroupTiles<1>>(p, source, weights, result, accumulate, stream)
-                       : launch_product<WarpgroupTiles<2>>(p, source, weights, result, accumulate, stream);
+                            bool accumulate, Stream stream, const ConvMoments& moments) {
+  p.tile.size() == 128 ? launch_product<WarpgroupTiles<1>>(p, source, weights, result, accumulate, stream, moments)
+                       : launch_product<WarpgroupTiles<2>>(p, source, weights, result, accumulate, stream, moments);
 }
 
 }  // namespace roap::cuda

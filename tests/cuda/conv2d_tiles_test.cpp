@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <utility>
 #include <vector>
 
+#include "kernels/batch_norm/batch_norm_reference.h"
 #include "kernels/conv2d/conv2d_cuda.h"
 #include "kernels/conv2d/conv2d_reference.h"
 #include "tests/cuda/cuda_test.h"
@@ -31,6 +33,34 @@ std::string dims_text(const Conv2dDims& d) {
   return fmt::format("n{}_{}x{}x{}_to{}_k{}_s{}", d.n, d.h, d.w, d.ci, d.co, d.kh, d.stride);
 }
 
+/// Moments of a forward pass: room for what the tiles find, and comparison of all together with those of y.
+class ProductMoments {
+ public:
+  ProductMoments(const Conv2dDims& d, const cuda::ConvProduct& p)
+      : dims_{d.n * d.ho() * d.wo(), d.co},
+        parts_(p.parts()),
+        moments_(zeros(2 * parts_ * dims_.channels)),
+        rows_(zeros(parts_)) {}
+  [[nodiscard]] cuda::ConvMoments parts() const { return {moments_.get(), rows_.get()}; }
+  void compare(const std::vector<double>& y) const {
+    DeviceFloat mean(zeros(dims_.channels)), variance(zeros(dims_.channels));
+    cuda::batch_norm_combine(dims_, parts_, moments_.get(), rows_.get(), mean.get(), variance.get(),
+                             backend_of(DeviceKind::cuda).stream());
+    std::vector<double> expected_mean = zeros(dims_.channels), expected_variance = expected_mean;
+    reference::batch_norm_statistics(dims_, y.data(), expected_mean.data(), expected_variance.data());
+    const std::vector<double> got_mean = mean.values(), got_variance = variance.values();
+    for (std::size_t c = 0; c < got_mean.size(); ++c) {
+      ASSERT_NEAR(got_mean[c], expected_mean[c], 1e-6 * std::sqrt(expected_variance[c])) << c;
+      ASSERT_NEAR(got_variance[c], expected_variance[c], 1e-6 * expected_variance[c]) << c;
+    }
+  }
+
+ private:
+  BatchNormDims dims_;
+  int parts_;
+  DeviceFloat moments_, rows_;
+};
+
 class ProductTiles : public testing::TestWithParam<TileCase> {
  protected:
   void SetUp() override { set_up_cuda(); }
@@ -56,15 +86,19 @@ TEST_P(ProductTiles, MatchReference) {
   } else {
     reference::conv2d_forward(d, source.data(), w.data(), expected.data());
   }
+  for (double& value : expected) value = from_bf16(to_bf16(static_cast<float>(value)));
+  const cuda::ConvProduct product = cuda::conv_product(pass, d, tile);
   for (const int seed : {1, 2}) {
     set_schedule(seed);
     DeviceBf16 result(before);
-    cuda::conv_product_run(cuda::conv_product(pass, d, tile), device_source.get(), packed.get(), result.get(), data,
-                           stream);
+    const ProductMoments moments(d, product);
+    cuda::conv_product_run(product, device_source.get(), packed.get(), result.get(), data, stream,
+                           data ? cuda::ConvMoments{} : moments.parts());
     const std::vector<double> got = result.values();
     for (std::size_t i = 0; i < got.size(); ++i) {
-      ASSERT_EQ(got[i], from_bf16(to_bf16(static_cast<float>(expected[i])))) << "[" << i << "], schedule " << seed;
+      ASSERT_EQ(got[i], expected[i]) << "[" << i << "], schedule " << seed;
     }
+    if (!data) moments.compare(expected);
     if (!tile.warpgroups) break;
   }
 }
