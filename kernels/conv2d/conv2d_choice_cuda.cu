@@ -6,8 +6,8 @@
 #include "kernels/conv2d/conv2d_product.cuh"
 
 // Which tile a convolution on tensor cores gets: the fastest one by a small model of the card. Host code; the choice
-// depends on the sizes and on whether the card has warpgroup products, and what decides the bits is not the tile but
-// the number of splits and the instruction that multiplies.
+// depends on the sizes and on whether the card has warpgroup products. What decides the bits is not the tile but the
+// number of splits and the instruction that multiplies; only moments are added up by tiles.
 
 namespace roap::cuda {
 
@@ -17,7 +17,7 @@ namespace {
 constexpr int kMultiprocessors = 132;
 constexpr double kBytesPerNs = 40;            // from L2 into one multiprocessor, when all read
 constexpr double kFlopPerNs = 3800;           // of mma.sync on one multiprocessor
-constexpr double kWarpgroupFlopPerNs = 5200;  // of wgmma
+constexpr double kWarpgroupFlopPerNs = 5200;  // of wgmma: 85 % of what large products reach
 constexpr double kBlockNs = 300;              // to start a block and to end it
 constexpr double kUnitBytes = 10e3;           // what the barriers between two units cost, in bytes
 constexpr std::size_t kProductShared = 113 * 1024;
