@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "kernels/conv2d/conv2d_op.h"
 #include "kernels/global_avg_pool/global_avg_pool_op.h"
 #include "kernels/linear/linear_op.h"
 #include "kernels/max_pool2d/max_pool2d_op.h"
@@ -14,25 +13,22 @@ namespace {
 /// Builds the layers of one network; collects its BatchNorm updates.
 class ResidualNetwork {
  public:
-  ResidualNetwork(Graph& graph, bool train) : graph_(graph), train_(train) {}
+  ResidualNetwork(Graph& graph, bool train, double moments_from)
+      : graph_(graph), train_(train), moments_from_(train ? moments_from : kNoConv2dMoments) {}
 
   /// Convolution, BatchNorm, ReLU.
   TensorId stem(TensorId x, int channels, int kernel, int stride) {
-    x = conv2d(graph_, "grounder.conv1", x, channels, kernel, {stride, kernel / 2});
-    return norm("grounder.bn1", x, {}, true);
+    return norm("grounder.bn1", conv("grounder.conv1", x, channels, kernel, {stride, kernel / 2}), {}, true);
   }
 
   /// He et al. 2016, figure 2: two 3x3 convolutions and a shortcut (1x1 where the shape changes).
   TensorId basic_block(const std::string& name, TensorId x, int channels, int stride) {
     TensorId shortcut = x;
     if (stride != 1 || graph_.shape(x)[3] != channels) {
-      shortcut = conv2d(graph_, name + ".downsample.0", x, channels, 1, {stride, 0});
-      shortcut = norm(name + ".downsample.1", shortcut, {}, false);
+      shortcut = norm(name + ".downsample.1", conv(name + ".downsample.0", x, channels, 1, {stride, 0}), {}, false);
     }
-    x = conv2d(graph_, name + ".conv1", x, channels, 3, {stride, 1});
-    x = norm(name + ".bn1", x, {}, true);
-    x = conv2d(graph_, name + ".conv2", x, channels, 3, {1, 1});
-    return norm(name + ".bn2", x, shortcut, true);
+    x = norm(name + ".bn1", conv(name + ".conv1", x, channels, 3, {stride, 1}), {}, true);
+    return norm(name + ".bn2", conv(name + ".conv2", x, channels, 3, {1, 1}), shortcut, true);
   }
 
   TensorId stages(TensorId x, const std::vector<int>& widths, int blocks) {
@@ -51,25 +47,29 @@ class ResidualNetwork {
   }
 
  private:
-  TensorId norm(const std::string& name, TensorId x, TensorId residual, bool relu) {
-    return batch_norm(graph_, name, x, residual, relu, train_, &updates_);
+  Conv2dOutputs conv(const std::string& name, TensorId x, int channels, int kernel, Conv2dParams params) {
+    return conv2d_with_moments(graph_, name, x, channels, kernel, params, moments_from_);
+  }
+  TensorId norm(const std::string& name, const Conv2dOutputs& x, TensorId residual, bool relu) {
+    return batch_norm(graph_, name, x.y, residual, relu, train_, &updates_, x.moments);
   }
 
   Graph& graph_;
   bool train_;
+  double moments_from_;
   std::vector<BatchNormUpdate> updates_;
 };
 
 }  // namespace
 
-Grounder build_grounder(Graph& graph, const GrounderConfig& config, TensorId images, bool train) {
+Grounder build_grounder(Graph& graph, const GrounderConfig& config, TensorId images, bool train, double moments_from) {
   expect_real_rank("grounder", "images", graph.spec(images), 4);
   const Shape shape = graph.shape(images);
   if (shape[1] < 8 || shape[2] < 8 || (shape[3] != 1 && shape[3] != 3)) {
     throw ShapeError(fmt::format("[grounder] images: expected at least 8x8 with 1 or 3 channels, got {}x{} with {}",
                                  shape[1], shape[2], shape[3]));
   }
-  ResidualNetwork network(graph, train);
+  ResidualNetwork network(graph, train, moments_from);
   if (config.kind == "resnet-small") {
     const TensorId x = network.stem(images, config.width, 3, 1);
     return network.finish(network.stages(x, {config.width, 2 * config.width, 4 * config.width}, 1));

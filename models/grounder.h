@@ -5,6 +5,7 @@
 
 #include "engine/graph.h"
 #include "kernels/batch_norm/batch_norm_op.h"
+#include "kernels/conv2d/conv2d_op.h"
 
 namespace roap {
 
@@ -24,7 +25,9 @@ struct Grounder {
 
 /// Appends the grounder to the graph: images [n, h, w, c] (f32, or bf16 for bf16 activations), at least 8x8 with 1 or 3
 /// channels, -> one number each. Weights are "grounder." + torchvision's names. ShapeError for images that are too
-/// small, UsageError for an unknown kind or stem.
-Grounder build_grounder(Graph& graph, const GrounderConfig& config, TensorId images, bool train);
+/// small, UsageError for an unknown kind or stem. In training, convolutions whose output has at least `moments_from`
+/// bytes find the statistics of the BatchNorm behind them (conv2d_with_moments).
+Grounder build_grounder(Graph& graph, const GrounderConfig& config, TensorId images, bool train,
+                        double moments_from = kNoConv2dMoments);
 
 }  // namespace roap

@@ -88,7 +88,9 @@ void Trainer::build() {
                           model_.activation_type());
   const GrounderConfig grounder_config{config.model.grounder, config.model.stem,
                                        static_cast<int>(config.model.grounder_width)};
-  const Grounder grounder = build_grounder(graph_, grounder_config, t_.pixels, true);
+  const bool on_card = model_.store().device() == DeviceKind::cuda;
+  const Grounder grounder =
+      build_grounder(graph_, grounder_config, t_.pixels, true, on_card ? kConv2dMomentsFrom : kNoConv2dMoments);
   t_.symbols = reshape(graph_, "symbols", grounder.symbols, {pairs, problem.symbols});
   const MethodParts parts = method_parts(config);
   if (parts.posterior) append_posterior();

@@ -40,6 +40,8 @@ namespace cpu {
 /// Scratch memory of forward, eval and backward, in bytes.
 std::size_t batch_norm_workspace_bytes(const BatchNormDims& d);
 
+/// x [rows, c] -> mean [c], variance [c].
+void batch_norm_statistics(const BatchNormDims& d, const float* x, float* mean, float* variance, std::byte* workspace);
 /// x [rows, c], gamma [c], beta [c], residual [rows, c] or null -> y [rows, c], mean [c], variance [c].
 void batch_norm_forward(const BatchNormDims& d, const BatchNormParams& params, const float* x, const float* gamma,
                         const float* beta, const float* residual, float* y, float* mean, float* variance,
@@ -84,6 +86,9 @@ struct BatchNormScratch {
 
 /// As in cpu.
 template <class T>
+void batch_norm_statistics(const BatchNormDims& d, const T* x, float* mean, float* variance,
+                           const BatchNormScratch& scratch, Stream stream);
+template <class T>
 void batch_norm_forward(const BatchNormDims& d, const BatchNormParams& params, const T* x, const float* gamma,
                         const float* beta, const T* residual, T* y, float* mean, float* variance,
                         const BatchNormScratch& scratch, Stream stream);
@@ -91,6 +96,11 @@ template <class T>
 void batch_norm_eval(const BatchNormDims& d, const BatchNormParams& params, const T* x, const float* gamma,
                      const float* beta, const float* mean, const float* variance, const T* residual, T* y,
                      Stream stream);
+
+/// Mean and variance [c] from those of parts of the rows: moments [parts, c, 2], mean and sum of squared deviations;
+/// part_rows [parts], the number of rows, in the first part not 0.
+void batch_norm_combine(const BatchNormDims& d, int parts, const float* moments, const float* part_rows, float* mean,
+                        float* variance, Stream stream);
 
 template <class T>
 struct BatchNormGradients {

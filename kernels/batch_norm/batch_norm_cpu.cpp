@@ -82,19 +82,20 @@ std::size_t batch_norm_workspace_bytes(const BatchNormDims& d) {
   return static_cast<std::size_t>((2 * batch_norm_blocks(d).count + 3) * d.channels) * sizeof(float);
 }
 
-void batch_norm_forward(const BatchNormDims& d, const BatchNormParams& params, const float* x, const float* gamma,
-                        const float* beta, const float* residual, float* y, float* mean, float* variance,
-                        std::byte* workspace) {
+void batch_norm_statistics(const BatchNormDims& d, const float* x, float* mean, float* variance, std::byte* workspace) {
   const Workspace w = split(d, workspace);
   for_each_block(d, [&](std::int64_t block, std::int64_t row, std::int64_t rows) {
     const std::int64_t at = block * d.channels;
     batch_norm_moments({rows, d.channels, x + row * d.channels, w.first + at, w.second + at});
   });
-  for_each_channel(d, [&](std::int64_t j) {
-    combine_moments(d, w, j, mean, variance);
-    w.scale[j] = static_cast<float>(gamma[j] * reciprocal_deviation(variance[j], params.eps));
-  });
-  normalize(d, params, x, mean, w.scale, beta, residual, y);
+  for_each_channel(d, [&](std::int64_t j) { combine_moments(d, w, j, mean, variance); });
+}
+
+void batch_norm_forward(const BatchNormDims& d, const BatchNormParams& params, const float* x, const float* gamma,
+                        const float* beta, const float* residual, float* y, float* mean, float* variance,
+                        std::byte* workspace) {
+  batch_norm_statistics(d, x, mean, variance, workspace);
+  batch_norm_eval(d, params, x, gamma, beta, mean, variance, residual, y, workspace);
 }
 
 void batch_norm_eval(const BatchNormDims& d, const BatchNormParams& params, const float* x, const float* gamma,

@@ -12,15 +12,16 @@ constexpr int kThreads = kBatchNormThreads;
 using Moments = float2;
 
 /// Combines the blocks' moments of this slab (Chan et al. 1979), in double and relative to the first block's mean,
-/// which keeps the sums as accurate as the formula for pairs and needs one pass.
-__device__ void combine_moments(const BatchNormTiles& t, const Moments* partials, float* mean, float* variance) {
+/// which keeps the sums as accurate as the formula for pairs and needs one pass. rows_of(block) is a double.
+template <class RowsOf>
+__device__ void combine_moments(const BatchNormTiles& t, const Moments* partials, const RowsOf& rows_of, float* mean,
+                                float* variance) {
   const int channel = static_cast<int>(blockIdx.y) * t.slab + static_cast<int>(threadIdx.x) % t.slab;
   const Moments* own = partials + min(channel, t.channels - 1);
   const double pivot = __ldcg(own).x;
   const double2 sums = batch_norm_sum_row_blocks(t, [&](int block) {
     const Moments m = __ldcg(own + static_cast<std::int64_t>(block) * t.channels);
-    const double rows = static_cast<double>(min(t.rows_per_block, t.rows - block * t.rows_per_block));
-    const double delta = m.x - pivot;
+    const double rows = rows_of(block), delta = m.x - pivot;
     return make_double2(rows * delta, m.y + rows * delta * delta);
   });
   if (static_cast<int>(threadIdx.x) >= t.slab || channel >= t.channels) return;
@@ -73,7 +74,24 @@ __global__ void __launch_bounds__(kThreads)
     partials[static_cast<std::int64_t>(blockIdx.x) * t.channels + channel] =
         make_float2(pivots[thread] + sums.x / rows, max(sums.y - sums.x * (sums.x / rows), 0.0f));
   }
-  if (is_last_block(counters + blockIdx.y, gridDim.x)) combine_moments(t, partials, mean, variance);
+  if (!is_last_block(counters + blockIdx.y, gridDim.x)) return;
+  const auto rows_of = [&](int block) {
+    return static_cast<double>(min(t.rows_per_block, t.rows - block * t.rows_per_block));
+  };
+  combine_moments(t, partials, rows_of, mean, variance);
+}
+
+/// Computes  mean and variance of every channel from those of parts of the rows
+/// Shapes    moments [parts, c], part_rows [parts], mean and variance [c]
+/// Mapping   a block owns a slab of 8 channels, 32 threads a channel
+/// Memory    moments once, in pieces of 64 bytes
+/// Numerics  as above
+/// Limits    fewer than 2^31 channels
+__global__ void __launch_bounds__(kThreads)
+    batch_norm_combine_kernel(BatchNormTiles t, const Moments* moments, const float* part_rows, float* mean,
+                              float* variance) {
+  combine_moments(
+      t, moments, [&](int part) { return static_cast<double>(__ldcg(part_rows + part)); }, mean, variance);
 }
 
 struct Channels {
@@ -176,13 +194,31 @@ void batch_norm_eval(const BatchNormDims& d, const BatchNormParams& params, cons
 }
 
 template <class T>
-void batch_norm_forward(const BatchNormDims& d, const BatchNormParams& params, const T* x, const float* gamma,
-                        const float* beta, const T* residual, T* y, float* mean, float* variance,
-                        const BatchNormScratch& scratch, Stream stream) {
+void batch_norm_statistics(const BatchNormDims& d, const T* x, float* mean, float* variance,
+                           const BatchNormScratch& scratch, Stream stream) {
   const BatchNormTiles t = batch_norm_sum_tiles<T>(d);
   launch("batch_norm_moments", {.grid = t.grid(), .block = kThreads}, stream,
          can_use_vectors(d.channels, x) ? batch_norm_moments_kernel<T, true> : batch_norm_moments_kernel<T, false>, t,
          x, reinterpret_cast<Moments*>(scratch.workspace), scratch.counters, mean, variance);
+}
+
+void batch_norm_combine(const BatchNormDims& d, int parts, const float* moments, const float* part_rows, float* mean,
+                        float* variance, Stream stream) {
+  BatchNormTiles t;
+  t.rows = d.rows;
+  t.channels = static_cast<int>(d.channels);
+  t.slab = 8;
+  t.slabs = static_cast<int>(blocks_for(d.channels, t.slab));
+  t.row_blocks = parts;
+  launch("batch_norm_combine", {.grid = {1, static_cast<unsigned>(t.slabs)}, .block = kThreads}, stream,
+         batch_norm_combine_kernel, t, reinterpret_cast<const Moments*>(moments), part_rows, mean, variance);
+}
+
+template <class T>
+void batch_norm_forward(const BatchNormDims& d, const BatchNormParams& params, const T* x, const float* gamma,
+                        const float* beta, const T* residual, T* y, float* mean, float* variance,
+                        const BatchNormScratch& scratch, Stream stream) {
+  batch_norm_statistics(d, x, mean, variance, scratch, stream);
   batch_norm_eval(d, params, x, gamma, beta, mean, variance, residual, y, stream);
 }
 
@@ -199,6 +235,10 @@ template void batch_norm_eval<float>(const BatchNormDims&, const BatchNormParams
                                      const float*, const float*, const float*, const float*, float*, Stream);
 template void batch_norm_eval<Bf16>(const BatchNormDims&, const BatchNormParams&, const Bf16*, const float*,
                                     const float*, const float*, const float*, const Bf16*, Bf16*, Stream);
+template void batch_norm_statistics<float>(const BatchNormDims&, const float*, float*, float*, const BatchNormScratch&,
+                                           Stream);
+template void batch_norm_statistics<Bf16>(const BatchNormDims&, const Bf16*, float*, float*, const BatchNormScratch&,
+                                          Stream);
 template void batch_norm_forward<float>(const BatchNormDims&, const BatchNormParams&, const float*, const float*,
                                         const float*, const float*, float*, float*, float*, const BatchNormScratch&,
                                         Stream);

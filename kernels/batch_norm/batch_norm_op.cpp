@@ -92,10 +92,17 @@ Specs BatchNormEvalOp::infer(const Specs& inputs) const {
   expect_real_rank(type(), "x", x, 4);
   expect_channels(type(), "gamma", inputs[1], x);
   expect_channels(type(), "beta", inputs[2], x);
-  expect_channels(type(), "running_mean", inputs[3], x);
-  expect_channels(type(), "running_var", inputs[4], x);
+  expect_channels(type(), "mean", inputs[3], x);
+  expect_channels(type(), "variance", inputs[4], x);
   if (inputs[5].present()) expect_spec(type(), "residual", inputs[5], x);
   return {x};
+}
+
+void BatchNormEvalOp::gradient(GradientContext& g) const {
+  if (!of_batch_) return Op::gradient(g);
+  const TensorId mask = params_.relu ? g.output(0) : TensorId{};
+  g.emit("backward", std::make_shared<BatchNormBackwardOp>(params_),
+         {g.grad(0), mask, g.input(0), g.input(1), g.input(3), g.input(4)}, {0, 1, 2, 5});
 }
 
 std::unique_ptr<OpState> BatchNormEvalOp::prepare(const Specs& inputs, const Specs& /*outputs*/) const {
@@ -129,7 +136,7 @@ void BatchNormUpdateOp::run_cpu(const RunContext& c) const {
 }
 
 TensorId batch_norm(Graph& graph, const std::string& name, TensorId x, TensorId residual, bool relu, bool train,
-                    std::vector<BatchNormUpdate>* pending) {
+                    std::vector<BatchNormUpdate>* pending, BatchMoments moments) {
   const BatchNormDims dims = batch_norm_dims(graph.shape(x));
   const Shape shape{dims.channels};
   const TensorId gamma = graph.parameter(name + ".weight", shape, Initializer::constant(1));
@@ -141,12 +148,20 @@ TensorId batch_norm(Graph& graph, const std::string& name, TensorId x, TensorId 
     return graph.apply(name, std::make_shared<BatchNormEvalOp>(params),
                        {x, gamma, beta, running_mean, running_var, residual})[0];
   }
-  const std::vector<TensorId> outputs =
-      graph.apply(name, std::make_shared<BatchNormOp>(params), {x, gamma, beta, residual});
-  if (pending != nullptr) {
-    pending->push_back({name, outputs[1], outputs[2], running_mean, running_var, dims.rows});
+  TensorId y;
+  if (moments.mean.present()) {
+    y = graph.apply(name, std::make_shared<BatchNormEvalOp>(params, true),
+                    {x, gamma, beta, moments.mean, moments.variance, residual})[0];
+  } else {
+    const std::vector<TensorId> outputs =
+        graph.apply(name, std::make_shared<BatchNormOp>(params), {x, gamma, beta, residual});
+    y = outputs[0];
+    moments = {outputs[1], outputs[2]};
   }
-  return outputs[0];
+  if (pending != nullptr) {
+    pending->push_back({name, moments.mean, moments.variance, running_mean, running_var, dims.rows});
+  }
+  return y;
 }
 
 void append_batch_norm_updates(Graph& graph, const std::vector<BatchNormUpdate>& pending, TensorId guard) {

@@ -42,20 +42,23 @@ class BatchNormBackwardOp : public Op {
   BatchNormParams params_;
 };
 
-/// With running statistics, for evaluation; has no gradient. Inputs x, gamma, beta, running_mean [c], running_var [c],
-/// optional residual; output y.
+/// With given statistics. Inputs x, gamma, beta, mean [c], variance [c], optional residual; output y. The statistics
+/// are running ones, for evaluation, without gradient; or, `of_batch`, those of x, which the operator that made x has
+/// found: then the gradient is that of BatchNormOp.
 class BatchNormEvalOp : public Op {
  public:
-  explicit BatchNormEvalOp(BatchNormParams params) : params_(params) {}
+  explicit BatchNormEvalOp(BatchNormParams params, bool of_batch = false) : params_(params), of_batch_(of_batch) {}
   [[nodiscard]] std::string_view type() const override { return "batch_norm_eval"; }
   [[nodiscard]] const BatchNormParams& params() const { return params_; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
+  void gradient(GradientContext& context) const override;
   [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
 
  private:
   BatchNormParams params_;
+  bool of_batch_;
 };
 
 /// Moves the running statistics towards the batch's; has no gradient. Inputs mean [c], variance [c], guard [2]
@@ -76,6 +79,11 @@ class BatchNormUpdateOp : public Op {
 /// Rows and channels of an image batch [n, h, w, c].
 BatchNormDims batch_norm_dims(const Shape& x);
 
+/// Mean and variance [c] of a tensor, absent where no operator has found them.
+struct BatchMoments {
+  TensorId mean, variance;
+};
+
 /// Running statistics that wait for the node that says whether the step is finite.
 struct BatchNormUpdate {
   std::string name;
@@ -85,9 +93,10 @@ struct BatchNormUpdate {
 
 /// Appends y = relu?(batch_norm(x) + residual) with weights NAME.weight (ones), NAME.bias (zeros) and buffers
 /// NAME.running_mean (zeros), NAME.running_var (ones). With `train` it uses batch statistics and, unless `pending` is
-/// null, appends the update of the running ones to `pending`; otherwise it uses the running statistics.
+/// null, appends the update of the running ones to `pending`; otherwise it uses the running statistics. `moments`: the
+/// batch statistics, where they are known.
 TensorId batch_norm(Graph& graph, const std::string& name, TensorId x, TensorId residual, bool relu, bool train,
-                    std::vector<BatchNormUpdate>* pending);
+                    std::vector<BatchNormUpdate>* pending, BatchMoments moments = {});
 
 /// Appends the updates; guard [2] is written by an earlier node.
 void append_batch_norm_updates(Graph& graph, const std::vector<BatchNormUpdate>& pending, TensorId guard);

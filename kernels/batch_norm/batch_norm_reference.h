@@ -23,8 +23,7 @@ void batch_norm_eval(const BatchNormDims& d, const BatchNormParams& params, cons
 }
 
 template <class Real>
-void batch_norm_forward(const BatchNormDims& d, const BatchNormParams& params, const Real* x, const Real* gamma,
-                        const Real* beta, const Real* residual, Real* y, Real* mean, Real* variance) {
+void batch_norm_statistics(const BatchNormDims& d, const Real* x, Real* mean, Real* variance) {
   for (std::int64_t j = 0; j < d.channels; ++j) {
     Real sum = 0;
     for (std::int64_t r = 0; r < d.rows; ++r) sum += x[r * d.channels + j];
@@ -36,6 +35,12 @@ void batch_norm_forward(const BatchNormDims& d, const BatchNormParams& params, c
     }
     variance[j] = squares / static_cast<Real>(d.rows);
   }
+}
+
+template <class Real>
+void batch_norm_forward(const BatchNormDims& d, const BatchNormParams& params, const Real* x, const Real* gamma,
+                        const Real* beta, const Real* residual, Real* y, Real* mean, Real* variance) {
+  batch_norm_statistics(d, x, mean, variance);
   batch_norm_eval(d, params, x, gamma, beta, mean, variance, residual, y);
 }
 

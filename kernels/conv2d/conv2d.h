@@ -93,6 +93,16 @@ class Conv2dPlan {
                    Stream stream) const = 0;
 };
 
+/// A forward pass that finds the moments of y, as it is stored, on the way.
+class Conv2dMomentsPlan : public Conv2dPlan {
+ public:
+  /// x, w -> y as run does; mean [co] and (biased) variance [co] of y.
+  virtual void run_with_moments(const void* x, const void* w, void* y, float* mean, float* variance,
+                                std::byte* workspace, Stream stream) const = 0;
+};
+/// The plan that suits the sizes best, for storage in Bf16.
+std::unique_ptr<Conv2dMomentsPlan> conv2d_moments_plan(const Conv2dDims& dims);
+
 /// The plan that suits the sizes best.
 template <class T>
 std::unique_ptr<Conv2dPlan> conv2d_plan(Conv2dPass pass, const Conv2dDims& dims);

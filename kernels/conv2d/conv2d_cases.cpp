@@ -1,3 +1,4 @@
+#include "kernels/batch_norm/batch_norm_reference.h"
 #include "kernels/conv2d/conv2d_op.h"
 #include "kernels/conv2d/conv2d_reference.h"
 #include "tests/ops/op_case.h"
@@ -10,6 +11,8 @@ template <class Real>
 void run_forward(const Op& op, const RunContext& c) {
   const Conv2dDims d = static_cast<const Conv2dOp&>(op).dims(c.input_specs());
   reference::conv2d_forward(d, c.in<Real>(0), c.in<Real>(1), c.out<Real>(0));
+  if (!static_cast<const Conv2dOp&>(op).moments()) return;
+  reference::batch_norm_statistics({d.n * d.ho() * d.wo(), d.co}, c.out<Real>(0), c.out<Real>(1), c.out<Real>(2));
 }
 
 template <class Real>
@@ -39,6 +42,17 @@ OpCase bf16_case(const Conv2dDims& d) {
   c.name += "_bf16";
   c.inputs = {CaseInput::normal("x", {d.n, d.h, d.w, d.ci}).in_bf16(),
               CaseInput::integers("w", f32({d.co, d.ci, d.kh, d.kw}), -9, 9)};
+  return c;
+}
+
+/// y and its moments. Small whole numbers, so that y is the same in bf16 and moments are those of the reference.
+OpCase moments_case(const Conv2dDims& d, bool bf16 = true) {
+  OpCase c = conv2d_case(d);
+  c.name += bf16 ? "_moments_bf16" : "_moments";
+  c.op = std::make_shared<Conv2dOp>(Conv2dParams{d.stride, d.padding}, true);
+  c.inputs = {CaseInput::integers("x", f32({d.n, d.h, d.w, d.ci}), -1, 2),
+              CaseInput::integers("w", f32({d.co, d.ci, d.kh, d.kw}), -1, 1)};
+  if (bf16) c.inputs[0] = std::move(c.inputs[0]).in_bf16();
   return c;
 }
 
@@ -92,7 +106,17 @@ OperatorTests conv2d_tests() {
                  bf16_case({3, 2, 2, 256, 256, 3, 3, 1, 1}),
                  bf16_case({3, 2, 2, 256, 512, 3, 3, 2, 1}),
                  bf16_case({19, 1, 1, 512, 512, 3, 3, 1, 1}),
-                 bf16_case({2, 32, 32, 3, 64, 7, 7, 2, 3})};
+                 bf16_case({1100, 1, 1, 64, 512, 1, 1, 1, 0}),  // large enough for warpgroups, forward
+                 bf16_case({1100, 1, 1, 512, 64, 1, 1, 1, 0}),  // and backward
+                 bf16_case({2, 32, 32, 3, 64, 7, 7, 2, 3}),
+                 moments_case({5, 7, 7, 5, 17, 3, 3, 2, 1}, false),
+                 moments_case({2, 9, 7, 3, 17, 7, 7, 2, 3}),  // few channels
+                 moments_case({40, 8, 8, 3, 72, 3, 3, 1, 1}),
+                 moments_case({1, 1, 1, 8, 1, 1, 1, 1, 0}),  // one value
+                 moments_case({3, 5, 5, 17, 24, 3, 3, 1, 1}),
+                 moments_case({35, 5, 6, 16, 136, 3, 3, 2, 1}),
+                 moments_case({270, 2, 2, 24, 40, 3, 3, 1, 1}),
+                 moments_case({1100, 1, 1, 64, 512, 1, 1, 1, 0})};  // warpgroups
   return tests;
 }
 

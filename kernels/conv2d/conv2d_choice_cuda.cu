@@ -2,10 +2,12 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/conv2d/conv2d_cuda.h"
+#include "kernels/common/convert.cuh"
+#include "kernels/conv2d/conv2d_product.cuh"
 
 // Which tile a convolution on tensor cores gets: the fastest one by a small model of the card. Host code; the choice
-// depends on the sizes alone, never on the card at hand, and not the tile but the number of splits decides the bits.
+// depends on the sizes and on whether the card has warpgroup products. What decides the bits is not the tile but the
+// number of splits and the instruction that multiplies; only moments are added up by tiles.
 
 namespace roap::cuda {
 
@@ -13,11 +15,13 @@ namespace {
 
 // The model: an H100. Two blocks of a product share a multiprocessor, so that one computes while the other one waits.
 constexpr int kMultiprocessors = 132;
-constexpr double kBytesPerNs = 40;   // from L2 into one multiprocessor, when all read
-constexpr double kFlopPerNs = 3800;  // of mma.sync on one multiprocessor
-constexpr double kBlockNs = 300;     // to start a block and to end it
-constexpr double kUnitBytes = 10e3;  // what the barriers between two units cost, in bytes
+constexpr double kBytesPerNs = 40;            // from L2 into one multiprocessor, when all read
+constexpr double kFlopPerNs = 3800;           // of mma.sync on one multiprocessor
+constexpr double kWarpgroupFlopPerNs = 5200;  // of wgmma: 85 % of what large products reach
+constexpr double kBlockNs = 300;              // to start a block and to end it
+constexpr double kUnitBytes = 10e3;           // what the barriers between two units cost, in bytes
 constexpr std::size_t kProductShared = 113 * 1024;
+constexpr std::size_t kMostShared = 226 * 1024;    // of one block, with what it declares itself
 constexpr std::size_t kWeightShared = 160 * 1024;  // of all blocks of a multiprocessor; A100 has 164 KiB
 
 int blocks_of(int size, int block) { return (size + block - 1) / block; }
@@ -61,6 +65,7 @@ void for_each_rectangle(const TapAxis& y, const TapAxis& x, int positions, Body&
   }
 }
 
+double even(int blocks) { return blocks + blocks % 2; }
 double waves(double blocks) { return std::ceil(blocks / kMultiprocessors); }
 
 double product_ns(const ConvProduct& p) {
@@ -68,10 +73,15 @@ double product_ns(const ConvProduct& p) {
   const double tiles = static_cast<double>(p.image_blocks) * p.channel_blocks;
   const double depth = p.depth_padded;
   const double cells = p.tile.per_tap ? y.taps * x.taps : y.cells * x.cells;
-  const double bytes = 2 * tiles * depth * (cells * p.tile.images + y.taps * x.taps * kProductColumns);
-  const double flop = 2 * tiles * depth * y.pairs * x.pairs * p.tile.images * kProductColumns;
-  const double blocks = tiles * y.blocks * x.blocks;
-  return waves(blocks) * (std::max(bytes / kBytesPerNs, flop / kFlopPerNs) / blocks + kBlockNs);
+  // Blocks of warpgroups come in pairs, which fetch half of their weights each.
+  const double blocks = tiles * y.blocks * x.blocks * (p.tile.warpgroups ? even(p.image_blocks) / p.image_blocks : 1);
+  const double channels_read = p.tile.channels() / (p.tile.warpgroups ? 2.0 : 1.0);
+  const double bytes = 2 * tiles * depth * (cells * p.tile.images + y.taps * x.taps * channels_read);
+  const double flop = 2 * tiles * depth * y.pairs * x.pairs * p.tile.images * p.tile.channels();
+  const double rate = p.tile.warpgroups ? kWarpgroupFlopPerNs : kFlopPerNs;
+  // A block that is alone on its multiprocessor waits for its first sources, and nobody multiplies meanwhile.
+  const double first_bytes = shared_bytes(p) > kProductShared ? 2.0 * region_elements(p) : 0;
+  return waves(blocks) * (std::max(bytes / kBytesPerNs, flop / rate) / blocks + first_bytes / kBytesPerNs + kBlockNs);
 }
 
 /// The splits and the parts for a number of splits that is at most `splits`.
@@ -91,38 +101,48 @@ ConvProduct conv_product(Conv2dPass pass, const Conv2dDims& d, const ProductTile
   p.depth = static_cast<int>(transposed ? d.co : d.ci);
   p.channels = static_cast<int>(transposed ? d.ci : d.co);
   p.depth_padded = blocks_of(p.depth, kProductDepth) * kProductDepth;
-  p.channel_blocks = blocks_of(p.channels, kProductColumns);
-  p.channels_padded = p.channel_blocks * kProductColumns;
+  p.channels_padded = blocks_of(p.channels, kProductColumns) * kProductColumns;
+  p.channel_blocks = blocks_of(p.channels, tile.channels());
   p.tile = tile;
   const AxisUse y = use_of(p.y, tile.rows), x = use_of(p.x, tile.columns);
   p.column_blocks = x.blocks;
   p.row_blocks = y.blocks;
   p.image_blocks = blocks_of(p.images, tile.images);
   p.region_cells = tile.per_tap ? 1 : y.most_cells * x.most_cells;
-  // Copies run kProductStages - 1 steps ahead of the products: so many chunks of channels are in use at a time.
+  // Copies run stages - 1 steps ahead of the products: so many chunks of channels are in use at a time.
   const int fewest_taps = std::max(1, y.fewest_taps * x.fewest_taps);
-  const int chunks = std::min(p.depth_padded / kProductDepth, 1 + blocks_of(kProductStages - 1, fewest_taps));
-  p.source_stages = tile.per_tap ? kProductStages : chunks;
+  const int chunks = std::min(p.depth_padded / kProductDepth, 1 + blocks_of(tile.stages() - 1, fewest_taps));
+  p.source_stages = tile.per_tap ? tile.stages() : chunks;
   return p;
 }
 
-ConvProduct conv_product(Conv2dPass pass, const Conv2dDims& d) {
+std::size_t shared_bytes(const ConvProduct& p) {
+  const std::size_t regions = static_cast<std::size_t>(p.source_stages) * region_elements(p);
+  const std::size_t weights = static_cast<std::size_t>(p.tile.stages()) * p.tile.channels() * kProductDepth;
+  const std::size_t bytes = sizeof(Bf16) * (regions + weights) + sizeof(int) * list_size(p);
+  return p.tile.warpgroups ? std::max(bytes, kWarpgroupSumsBytes) : bytes;
+}
+
+ConvProduct conv_product(Conv2dPass pass, const Conv2dDims& d, bool warpgroups) {
   ConvProduct best = conv_product(pass, d, {64, 1, 1, true});
   double best_ns = product_ns(best);
-  const bool vectors = best.depth % 8 == 0;
   const auto consider = [&](const ProductTile& tile) {
     const ConvProduct p = conv_product(pass, d, tile);
-    if (shared_bytes(p) > kProductShared) return;
+    if (shared_bytes(p) > (tile.warpgroups ? kMostShared : kProductShared)) return;
     const double ns = product_ns(p);
     if (ns >= best_ns) return;
     best = p;
     best_ns = ns;
   };
   for (const int size : {256, 128, 64}) {
-    if (size != 64 && !vectors) continue;
+    if (size != 64 && best.depth % 8 != 0) continue;
     consider({size, 1, 1, true});
     for_each_rectangle(best.y, best.x, size / 16, [&](int rows, int columns) {
       consider({size / (rows * columns), rows, columns});
+    });
+    if (!warpgroups || size == 64 || best.depth % kProductDepth != 0) continue;
+    for_each_rectangle(best.y, best.x, size / 64, [&](int rows, int columns) {
+      consider({size / (rows * columns), rows, columns, false, true});
     });
   }
   return best;

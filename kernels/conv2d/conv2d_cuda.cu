@@ -1,8 +1,10 @@
 #include <algorithm>
 
+#include "kernels/batch_norm/batch_norm.h"
 #include "kernels/common/convert.cuh"
 #include "kernels/common/launch.h"
 #include "kernels/common/shared.h"
+#include "kernels/common/workspace.h"
 #include "kernels/conv2d/conv2d_cuda.h"
 
 // The way of weights to the products' layout and of their gradient back, and the plans.
@@ -134,22 +136,66 @@ template void add_weight_parts<Bf16>(const Conv2dDims&, const WeightParts&, cons
 
 namespace {
 
-/// Forward and backward data in bf16. Workspace: packed weights.
-class ProductPlan : public Conv2dPlan {
+/// The way from the moments of parts of a result to those of all.
+class MomentParts {
  public:
-  ProductPlan(Conv2dPass pass, const Conv2dDims& d)
-      : product_(conv_product(pass, d)), weights_(packed_live_taps(d, product_.y.transposed, kProductDepth)) {}
-  [[nodiscard]] std::size_t workspace_bytes() const override { return sizeof(Bf16) * weights_.elements(); }
-  void run(const void* a, const void* b, void* result, bool accumulate, std::byte* workspace,
-           Stream stream) const override {
-    auto* packed = reinterpret_cast<Bf16*>(workspace);
-    pack_weights(weights_, static_cast<const float*>(b), packed, stream);
-    conv_product_run(product_, static_cast<const Bf16*>(a), packed, static_cast<Bf16*>(result), accumulate, stream);
+  MomentParts(const Conv2dDims& d, int parts) : dims_{d.n * d.ho() * d.wo(), d.co}, parts_(parts) {}
+  ConvMoments take(WorkspaceCutter& workspace) const {
+    return {workspace.take<float>(2 * parts_ * dims_.channels), workspace.take<float>(parts_)};
+  }
+  void combine(const ConvMoments& moments, float* mean, float* variance, Stream stream) const {
+    batch_norm_combine(dims_, parts_, moments.moments, moments.rows, mean, variance, stream);
   }
 
  private:
+  BatchNormDims dims_;
+  int parts_;
+};
+
+/// Forward and backward data in bf16. Workspace: packed weights, and moments where the plan is made for them.
+class ProductPlan : public Conv2dMomentsPlan {
+ public:
+  ProductPlan(Conv2dPass pass, const Conv2dDims& d, bool moments)
+      : product_(conv_product(pass, d, conv_has_warpgroups())),
+        weights_(packed_live_taps(d, product_.y.transposed, kProductDepth)),
+        parts_(d, moments ? product_.parts() : 0) {}
+  [[nodiscard]] std::size_t workspace_bytes() const override {
+    WorkspaceCutter workspace(nullptr);
+    lay_out(workspace);
+    return workspace.bytes();
+  }
+  void run(const void* a, const void* b, void* result, bool accumulate, std::byte* workspace,
+           Stream stream) const override {
+    WorkspaceCutter cutter(workspace);
+    multiply(a, b, result, accumulate, {lay_out(cutter).weights, {}}, stream);
+  }
+  void run_with_moments(const void* x, const void* w, void* y, float* mean, float* variance, std::byte* workspace,
+                        Stream stream) const override {
+    WorkspaceCutter cutter(workspace);
+    const Layout layout = lay_out(cutter);
+    multiply(x, w, y, false, layout, stream);
+    parts_.combine(layout.moments, mean, variance, stream);
+  }
+
+ private:
+  struct Layout {
+    Bf16* weights;
+    ConvMoments moments;
+  };
+  Layout lay_out(WorkspaceCutter& workspace) const {
+    auto* weights = workspace.take<Bf16>(static_cast<std::int64_t>(weights_.elements()));
+    return {weights, parts_.take(workspace)};
+  }
+  void multiply(const void* a, const void* b, void* result, bool accumulate, const Layout& layout,
+                Stream stream) const {
+    pack_weights(weights_, static_cast<const float*>(b), layout.weights, stream);
+    conv_product_run(product_, static_cast<const Bf16*>(a), layout.weights, static_cast<Bf16*>(result), accumulate,
+                     stream, layout.moments);
+  }
+
   ConvProduct product_;
   PackedWeights weights_;
+  MomentParts parts_;
 };
 
 /// Backward weight in bf16. Workspace: the parts.
@@ -169,20 +215,34 @@ class WeightPlan : public Conv2dPlan {
   ConvWeight weight_;
 };
 
-/// Forward in bf16 for few input channels.
-class StemPlan : public Conv2dPlan {
+/// Forward in bf16 for few input channels. Workspace: moments where the plan is made for them.
+class StemPlan : public Conv2dMomentsPlan {
  public:
-  explicit StemPlan(const Conv2dDims& d) : dims_(d), stem_(conv_stem(d, false)) {}
-  [[nodiscard]] std::size_t workspace_bytes() const override { return 0; }
+  StemPlan(const Conv2dDims& d, bool moments)
+      : dims_(d), stem_(conv_stem(d, false)), parts_(d, moments ? stem_.splits() : 0) {}
+  [[nodiscard]] std::size_t workspace_bytes() const override {
+    WorkspaceCutter workspace(nullptr);
+    parts_.take(workspace);
+    return workspace.bytes();
+  }
   void run(const void* a, const void* b, void* result, bool /*accumulate*/, std::byte* /*workspace*/,
            Stream stream) const override {
     conv_stem_forward(dims_, stem_, static_cast<const Bf16*>(a), static_cast<const float*>(b),
                       static_cast<Bf16*>(result), stream);
   }
+  void run_with_moments(const void* x, const void* w, void* y, float* mean, float* variance, std::byte* workspace,
+                        Stream stream) const override {
+    WorkspaceCutter cutter(workspace);
+    const ConvMoments moments = parts_.take(cutter);
+    conv_stem_forward(dims_, stem_, static_cast<const Bf16*>(x), static_cast<const float*>(w), static_cast<Bf16*>(y),
+                      stream, moments);
+    parts_.combine(moments, mean, variance, stream);
+  }
 
  private:
   Conv2dDims dims_;
   ConvStem stem_;
+  MomentParts parts_;
 };
 
 /// Backward weight in bf16 for few input channels. Workspace: the parts.
@@ -206,14 +266,19 @@ class StemWeightPlan : public Conv2dPlan {
 
 }  // namespace
 
+std::unique_ptr<Conv2dMomentsPlan> conv2d_moments_plan(const Conv2dDims& d) {
+  if (conv_stem_fits(d, false)) return std::make_unique<StemPlan>(d, true);
+  return std::make_unique<ProductPlan>(Conv2dPass::forward, d, true);
+}
+
 template <>
 std::unique_ptr<Conv2dPlan> conv2d_plan<Bf16>(Conv2dPass pass, const Conv2dDims& d) {
-  if (pass == Conv2dPass::forward && conv_stem_fits(d, false)) return std::make_unique<StemPlan>(d);
+  if (pass == Conv2dPass::forward && conv_stem_fits(d, false)) return std::make_unique<StemPlan>(d, false);
   if (pass == Conv2dPass::backward_weight) {
     if (conv_stem_fits(d, true)) return std::make_unique<StemWeightPlan>(d);
     return std::make_unique<WeightPlan>(d);
   }
-  return std::make_unique<ProductPlan>(pass, d);
+  return std::make_unique<ProductPlan>(pass, d, false);
 }
 
 }  // namespace roap::cuda

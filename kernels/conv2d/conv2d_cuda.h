@@ -9,6 +9,14 @@
 
 namespace roap::cuda {
 
+inline constexpr int kProductColumns = 64;  ///< result channels of a block's tile
+inline constexpr int kProductDepth = 64;    ///< source channels multiplied at a time
+inline constexpr int kProductStages = 4;    ///< steps whose weights are in shared memory at a time
+// The same where warpgroups multiply.
+inline constexpr int kWarpgroupColumns = 128;
+__host__ __device__ constexpr int warpgroup_stages(int rows) { return rows == 128 ? 3 : 4; }
+inline constexpr std::size_t kWarpgroupSumsBytes = 69632;  ///< of shared memory, for the way of sums to the result
+
 /// Rows of a block's tile of a product of matrices: `images` images at each of `rows` x `columns` neighbouring result
 /// positions.
 struct ProductTile {
@@ -16,7 +24,14 @@ struct ProductTile {
   /// Whether the sources of each tap are copied on their own, for a tile of one position: for large kernels, whose
   /// sources do not fit into shared memory together.
   bool per_tap = false;
-  [[nodiscard]] int size() const { return images * rows * columns; }
+  /// Whether warpgroups multiply (wgmma): tiles of 128 or 256 rows, images a multiple of 64 and at most 256, channels
+  /// of the source a multiple of 64, not per_tap; only where conv_has_warpgroups().
+  bool warpgroups = false;
+  [[nodiscard]] __host__ __device__ int size() const { return images * rows * columns; }
+  /// Result channels of a tile.
+  [[nodiscard]] __host__ __device__ int channels() const { return warpgroups ? kWarpgroupColumns : kProductColumns; }
+  /// Steps whose weights are in shared memory at a time.
+  [[nodiscard]] int stages() const { return warpgroups ? warpgroup_stages(size()) : kProductStages; }
 };
 
 /// A forward or backward-data pass as a product of matrices on tensor cores.
@@ -30,14 +45,19 @@ struct ConvProduct {
   [[nodiscard]] std::size_t blocks() const {
     return static_cast<std::size_t>(channel_blocks) * column_blocks * row_blocks * image_blocks;
   }
+  /// Of the moments of a result: its tiles.
+  [[nodiscard]] int parts() const { return column_blocks * row_blocks * image_blocks; }
 };
 
-inline constexpr int kProductColumns = 64;  ///< result channels of a block's tile
-inline constexpr int kProductDepth = 64;    ///< source channels multiplied at a time
-inline constexpr int kProductStages = 4;    ///< steps whose weights are in shared memory at a time
+/// Where forward kernels leave the moments of parts of their results, as these are stored (conv2d_moments.cuh); null
+/// where nobody wants them.
+struct ConvMoments {
+  float* moments = nullptr;  ///< [parts, channels, 2]: mean, sum of squared deviations
+  float* rows = nullptr;     ///< [parts]
+};
 
-/// The product of a pass with the tile that suits its sizes.
-ConvProduct conv_product(Conv2dPass pass, const Conv2dDims& d);
+/// The product of a pass with the tile that suits its sizes; `warpgroups`: whether they may multiply.
+ConvProduct conv_product(Conv2dPass pass, const Conv2dDims& d, bool warpgroups);
 /// The same with a given tile of 64, 128 or 256 rows, images a multiple of 16, rows and columns powers of two; 64 is
 /// the only size where channels of the source are no multiple of 8.
 ConvProduct conv_product(Conv2dPass pass, const Conv2dDims& d, const ProductTile& tile);
@@ -45,7 +65,11 @@ std::size_t shared_bytes(const ConvProduct& p);
 
 /// source [n, sources of y and x, depth] and packed weights -> result [n, results of y and x, channels].
 void conv_product_run(const ConvProduct& p, const Bf16* source, const Bf16* weights, Bf16* result, bool accumulate,
-                      Stream stream);
+                      Stream stream, const ConvMoments& moments = {});
+/// Whether warpgroups can multiply on the current device, and what conv_product_run does where they do.
+bool conv_has_warpgroups();
+void conv_product_wgmma_run(const ConvProduct& p, const Bf16* source, const Bf16* weights, Bf16* result,
+                            bool accumulate, Stream stream, const ConvMoments& moments);
 
 /// A part of the images and positions of a backward-weight pass, whose products are added to the sums of a block while
 /// the next one is copied.
@@ -117,8 +141,9 @@ bool conv_stem_fits(const Conv2dDims& d, bool backward_weight);
 std::size_t conv_stem_forward_shared_bytes(const ConvStem& p);
 std::size_t conv_stem_weight_shared_bytes(const ConvStem& p);
 
-/// x [n, h, w, ci], w [co, ci, kh, kw] -> y [n, ho, wo, co].
-void conv_stem_forward(const Conv2dDims& d, const ConvStem& p, const Bf16* x, const float* w, Bf16* y, Stream stream);
+/// x [n, h, w, ci], w [co, ci, kh, kw] -> y [n, ho, wo, co], and moments of p.splits() parts.
+void conv_stem_forward(const Conv2dDims& d, const ConvStem& p, const Bf16* x, const float* w, Bf16* y, Stream stream,
+                       const ConvMoments& moments = {});
 /// How conv_stem_weight writes its parts.
 WeightParts conv_stem_parts(const Conv2dDims& d, const ConvStem& p);
 /// dy [n, ho, wo, co], x [n, h, w, ci] -> parts.

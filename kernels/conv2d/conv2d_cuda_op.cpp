@@ -1,4 +1,8 @@
+#include <algorithm>
+#include <optional>
+
 #include "engine/cuda/cuda.h"
+#include "engine/cuda/state.h"
 #include "engine/cuda/storage.h"
 #include "kernels/conv2d/conv2d_op.h"
 
@@ -6,18 +10,18 @@ namespace roap {
 
 namespace {
 
+template <class T>
+std::unique_ptr<cuda::Conv2dPlan> make_plan(Conv2dPass pass, const Conv2dDims& dims) {
+#ifdef ROAP_HAS_CUDNN
+  if (cuda_options().cudnn) return cuda::conv2d_cudnn_plan<T>(pass, dims);
+#endif
+  return cuda::conv2d_plan<T>(pass, dims);
+}
+
 class Conv2dCudaState : public OpState {
  public:
   Conv2dCudaState(Conv2dPass pass, const Conv2dDims& dims, DType dtype) {
-    cuda::with_storage(dtype, [&]<class T>() {
-#ifdef ROAP_HAS_CUDNN
-      if (cuda_options().cudnn) {
-        plan_ = cuda::conv2d_cudnn_plan<T>(pass, dims);
-        return;
-      }
-#endif
-      plan_ = cuda::conv2d_plan<T>(pass, dims);
-    });
+    cuda::with_storage(dtype, [&]<class T>() { plan_ = make_plan<T>(pass, dims); });
   }
   [[nodiscard]] std::size_t workspace_bytes() const override { return plan_->workspace_bytes(); }
   void run(const RunContext& c) const {
@@ -28,11 +32,67 @@ class Conv2dCudaState : public OpState {
   std::unique_ptr<cuda::Conv2dPlan> plan_;
 };
 
+/// Forward with the moments of y, which our kernels for bf16 find on the way.
+class Conv2dMomentsCudaState : public OpState {
+ public:
+  explicit Conv2dMomentsCudaState(const Conv2dDims& dims) : plan_(cuda::conv2d_moments_plan(dims)) {}
+  [[nodiscard]] std::size_t workspace_bytes() const override { return plan_->workspace_bytes(); }
+  void run(const RunContext& c) const {
+    plan_->run_with_moments(c.in<void>(0), c.in<void>(1), c.out<void>(0), c.out<float>(1), c.out<float>(2),
+                            c.workspace(), c.stream());
+  }
+
+ private:
+  std::unique_ptr<cuda::Conv2dMomentsPlan> plan_;
+};
+
+/// The same where y has to be read again.
+class Conv2dThenMomentsCudaState : public Conv2dCudaState {
+ public:
+  Conv2dThenMomentsCudaState(const Conv2dDims& d, DType dtype)
+      : Conv2dCudaState(Conv2dPass::forward, d, dtype), dims_{d.n * d.ho() * d.wo(), d.co} {
+    cuda::with_storage(dtype, [&]<class T>() {
+      statistics_.emplace(cuda::batch_norm_workspace_bytes<T>(dims_), cuda::batch_norm_counters<T>(dims_));
+    });
+  }
+  [[nodiscard]] std::size_t workspace_bytes() const override {
+    return std::max(Conv2dCudaState::workspace_bytes(), statistics_->workspace_bytes());
+  }
+  void run_both(const RunContext& c) const {
+    run(c);
+    cuda::with_storage(c.in_dtype(0), [&]<class T>() {
+      cuda::batch_norm_statistics(dims_, static_cast<const T*>(c.out<T>(0)), c.out<float>(1), c.out<float>(2),
+                                  {c.workspace(), statistics_->counters()}, c.stream());
+    });
+  }
+
+ private:
+  BatchNormDims dims_;
+  std::optional<cuda::CounterState> statistics_;
+};
+
+bool finds_moments(DType dtype) {
+#ifdef ROAP_HAS_CUDNN
+  if (cuda_options().cudnn) return false;
+#endif
+  return dtype == DType::bf16;
+}
+
 void run(const Op& /*op*/, const RunContext& c) { c.state<Conv2dCudaState>().run(c); }
 
+void run_forward(const Op& op, const RunContext& c) {
+  if (!static_cast<const Conv2dOp&>(op).moments()) return run(op, c);
+  if (finds_moments(c.in_dtype(0))) return c.state<Conv2dMomentsCudaState>().run(c);
+  c.state<Conv2dThenMomentsCudaState>().run_both(c);
+}
+
 std::unique_ptr<OpState> prepare_forward(const Op& op, const Specs& inputs, const Specs& /*outputs*/) {
-  const Conv2dDims dims = static_cast<const Conv2dOp&>(op).dims(inputs);
-  return std::make_unique<Conv2dCudaState>(Conv2dPass::forward, dims, inputs[0].dtype);
+  const auto& conv = static_cast<const Conv2dOp&>(op);
+  const Conv2dDims dims = conv.dims(inputs);
+  const DType dtype = inputs[0].dtype;
+  if (!conv.moments()) return std::make_unique<Conv2dCudaState>(Conv2dPass::forward, dims, dtype);
+  if (finds_moments(dtype)) return std::make_unique<Conv2dMomentsCudaState>(dims);
+  return std::make_unique<Conv2dThenMomentsCudaState>(dims, dtype);
 }
 
 std::unique_ptr<OpState> prepare_backward_data(const Op& op, const Specs& inputs, const Specs& /*outputs*/) {
@@ -48,7 +108,7 @@ std::unique_ptr<OpState> prepare_backward_weight(const Op& op, const Specs& inpu
 }  // namespace
 
 void conv2d_register_cuda() {
-  register_cuda("conv2d", {run, prepare_forward});
+  register_cuda("conv2d", {run_forward, prepare_forward});
   register_cuda("conv2d_backward_data", {run, prepare_backward_data});
   register_cuda("conv2d_backward_weight", {run, prepare_backward_weight});
 }

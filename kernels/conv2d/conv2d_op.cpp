@@ -24,16 +24,26 @@ Work conv2d_work(const Conv2dDims& d, DType dtype) {
           .bf16 = dtype == DType::bf16};
 }
 
+BatchNormDims moment_dims(const Conv2dDims& d) { return {d.n * d.ho() * d.wo(), d.co}; }
+
 class Conv2dState : public OpState {
  public:
-  Conv2dState(Conv2dPass pass, const Conv2dDims& dims) : plan_(cpu::conv2d_plan(pass, dims)) {}
-  [[nodiscard]] std::size_t workspace_bytes() const override { return plan_->workspace_bytes(); }
+  Conv2dState(Conv2dPass pass, const Conv2dDims& dims, bool moments = false)
+      : plan_(cpu::conv2d_plan(pass, dims)), dims_(dims), moments_(moments) {}
+  [[nodiscard]] std::size_t workspace_bytes() const override {
+    const std::size_t of_moments = moments_ ? cpu::batch_norm_workspace_bytes(moment_dims(dims_)) : 0;
+    return std::max(plan_->workspace_bytes(), of_moments);
+  }
   void run(const RunContext& c) const {
     plan_->run(c.in<float>(0), c.in<float>(1), c.out<float>(0), c.accumulate(0), c.workspace());
+    if (!moments_) return;
+    cpu::batch_norm_statistics(moment_dims(dims_), c.out<float>(0), c.out<float>(1), c.out<float>(2), c.workspace());
   }
 
  private:
   std::unique_ptr<cpu::Conv2dPlan> plan_;
+  Conv2dDims dims_;
+  bool moments_;
 };
 
 }  // namespace
@@ -57,7 +67,11 @@ Conv2dDims Conv2dOp::dims(const Specs& inputs) const {
   return d;
 }
 
-Specs Conv2dOp::infer(const Specs& inputs) const { return {y_spec(dims(inputs), inputs[0].dtype)}; }
+Specs Conv2dOp::infer(const Specs& inputs) const {
+  const TensorSpec y = y_spec(dims(inputs), inputs[0].dtype);
+  if (!moments_) return {y};
+  return {y, f32({y.shape[3]}), f32({y.shape[3]})};
+}
 
 void Conv2dOp::gradient(GradientContext& g) const {
   const Conv2dDims d = dims(g.input_specs());
@@ -66,7 +80,7 @@ void Conv2dOp::gradient(GradientContext& g) const {
 }
 
 std::unique_ptr<OpState> Conv2dOp::prepare(const Specs& inputs, const Specs& /*outputs*/) const {
-  return std::make_unique<Conv2dState>(Conv2dPass::forward, dims(inputs));
+  return std::make_unique<Conv2dState>(Conv2dPass::forward, dims(inputs), moments_);
 }
 
 void Conv2dOp::run_cpu(const RunContext& c) const { c.state<Conv2dState>().run(c); }
@@ -111,10 +125,20 @@ Work Conv2dBackwardWeightOp::work(const Specs& inputs, const Specs& /*outputs*/)
 
 TensorId conv2d(Graph& graph, const std::string& name, TensorId x, std::int64_t out_channels, std::int64_t kernel,
                 Conv2dParams params) {
+  return conv2d_with_moments(graph, name, x, out_channels, kernel, params, kNoConv2dMoments).y;
+}
+
+Conv2dOutputs conv2d_with_moments(Graph& graph, const std::string& name, TensorId x, std::int64_t out_channels,
+                                  std::int64_t kernel, Conv2dParams params, double moments_from) {
   const double fan_out = static_cast<double>(out_channels * kernel * kernel);
   const TensorId w = graph.parameter(name + ".weight", {out_channels, graph.shape(x)[3], kernel, kernel},
                                      Initializer::normal(std::sqrt(2.0 / fan_out)));
-  return graph.apply(name, std::make_shared<Conv2dOp>(params), {x, w})[0];
+  const Specs inputs{graph.spec(x), graph.spec(w)};
+  const TensorSpec y = Conv2dOp(params).infer(inputs)[0];
+  const bool moments = y.dtype == DType::bf16 && storage_bytes(y) >= moments_from;
+  const std::vector<TensorId> outputs = graph.apply(name, std::make_shared<Conv2dOp>(params, moments), {x, w});
+  if (!moments) return {outputs[0], {}};
+  return {outputs[0], {outputs[1], outputs[2]}};
 }
 
 }  // namespace roap

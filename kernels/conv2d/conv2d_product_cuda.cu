@@ -1,6 +1,7 @@
 #include "kernels/common/launch.h"
 #include "kernels/common/ptx/mma.h"
 #include "kernels/conv2d/conv2d_cuda.h"
+#include "kernels/conv2d/conv2d_product.cuh"
 #include "kernels/conv2d/conv2d_tile.cuh"
 
 namespace roap::cuda {
@@ -24,68 +25,19 @@ using Tiles256 = WarpTiles<4, 8, 4>;
 using Tiles128 = WarpTiles<2, 8, 4>;
 using Tiles64 = WarpTiles<2, 4, 2>;
 
-/// The part of a block, and its lists in shared memory. A step multiplies kProductDepth channels of one used tap.
-struct BlockPlan {
-  int first_channel, first_image, first_row, first_column;
-  PositionRange source_rows, source_columns;
+/// The part of a block. A step multiplies kProductDepth channels of one used tap.
+struct BlockPlan : ProductBlock {
   Bf16 *regions, *weights;
-  int *row_cells, *column_cells;  ///< [tap][row of the tile]: first cell of the region's row; [tap][column]; -1: none
-  int *used_rows, *used_columns;  ///< taps that any position of the tile uses; behind them their number
-
-  [[nodiscard]] __device__ int rows_used(const ConvProduct& p) const { return used_rows[p.y.taps]; }
-  [[nodiscard]] __device__ int columns_used(const ConvProduct& p) const { return used_columns[p.x.taps]; }
 };
 
-__host__ __device__ int region_elements(const ConvProduct& p) { return p.region_cells * p.tile.images * kProductDepth; }
-
-/// Ints of the lists of a block.
-__host__ __device__ int list_size(const ConvProduct& p) {
-  return p.y.taps * (p.tile.rows + 1) + p.x.taps * (p.tile.columns + 1) + 2;
-}
-
 __device__ BlockPlan plan_block(const ConvProduct& p) {
-  BlockPlan b;
+  auto* regions = dynamic_shared<Bf16>();
+  auto* weights = regions + p.source_stages * region_elements(p);
   const int block = static_cast<int>(blockIdx.x);
-  b.first_channel = block % p.channel_blocks * kProductColumns;
-  b.first_column = block / p.channel_blocks * p.tile.columns;
-  b.first_row = static_cast<int>(blockIdx.y) * p.tile.rows;
-  b.first_image = static_cast<int>(blockIdx.z) * p.tile.images;
-  b.source_rows = p.y.sources_of(b.first_row, min(p.tile.rows, p.y.results - b.first_row));
-  b.source_columns = p.x.sources_of(b.first_column, min(p.tile.columns, p.x.results - b.first_column));
-  b.regions = dynamic_shared<Bf16>();
-  b.weights = b.regions + p.source_stages * region_elements(p);
-  b.row_cells = reinterpret_cast<int*>(b.weights + kProductStages * kWeightElements);
-  b.column_cells = b.row_cells + p.y.taps * p.tile.rows;
-  b.used_rows = b.column_cells + p.x.taps * p.tile.columns;
-  b.used_columns = b.used_rows + p.y.taps + 1;
-  return b;
-}
-
-/// One warp fills the lists of an axis for results [first, first + count), count <= 16: cells[tap][i] = where the
-/// source of result first + i lies in `range`, times `scale`, or -1.
-__device__ void list_axis(const TapAxis& axis, int first, int count, const PositionRange& range, int scale, int* cells,
-                          int* used) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
-  int number = 0;
-#pragma unroll 1
-  for (int tap = 0; tap < axis.taps; ++tap) {
-    const int source = lane < count && first + lane < axis.results ? axis.source(first + lane, tap) : -1;
-    if (lane < count) cells[tap * count + lane] = source < 0 ? -1 : (source - range.begin) * scale;
-    if (__ballot_sync(kAllLanes, source >= 0) == 0) continue;
-    if (lane == 0) used[number] = tap;
-    ++number;
-  }
-  if (lane == 0) used[axis.taps] = number;
-}
-
-__device__ void make_lists(const ConvProduct& p, const BlockPlan& b) {
-  const int warp = static_cast<int>(threadIdx.x) / kWarpSize;
-  const int row_scale = p.tile.per_tap ? 0 : b.source_columns.size, column_scale = p.tile.per_tap ? 0 : 1;
-  if (warp == 0) list_axis(p.y, b.first_row, p.tile.rows, b.source_rows, row_scale, b.row_cells, b.used_rows);
-  if (warp == 1) {
-    list_axis(p.x, b.first_column, p.tile.columns, b.source_columns, column_scale, b.column_cells, b.used_columns);
-  }
-  __syncthreads();
+  return {
+      product_block(p, block % p.channel_blocks, block / p.channel_blocks, static_cast<int>(blockIdx.y),
+                    static_cast<int>(blockIdx.z), reinterpret_cast<int*>(weights + kProductStages * kWeightElements)),
+      regions, weights};
 }
 
 /// Counts steps: taps of a row of taps, rows of taps, then chunks of channels; `region` is the stage of shared memory
@@ -141,16 +93,6 @@ __device__ __forceinline__ void load_step(const ConvProduct& p, const BlockPlan&
   }
 }
 
-/// The image group (of 16) and position that are rows of mma row tile `tile` of the block; positions column by column.
-struct RowTile {
-  int group, row, column;
-};
-__device__ __forceinline__ RowTile row_tile(const ConvProduct& p, int tile) {
-  const int rows_log2 = __ffs(p.tile.rows) - 1, positions_log2 = rows_log2 + __ffs(p.tile.columns) - 1;
-  const int position = tile & ((1 << positions_log2) - 1);
-  return {tile >> positions_log2, position & (p.tile.rows - 1), position >> rows_log2};
-}
-
 /// Adds one step's products to the sums of a warp. Rows of the tile whose position does not use the tap are skipped.
 template <class Tiles>
 __device__ __forceinline__ void multiply_step(float (&sums)[Tiles::kTilesM][Tiles::kTilesN][4], const ConvProduct& p,
@@ -163,10 +105,8 @@ __device__ __forceinline__ void multiply_step(float (&sums)[Tiles::kTilesM][Tile
 #pragma unroll
   for (int i = 0; i < Tiles::kTilesM; ++i) {
     const RowTile tile = row_tile(p, warp % Tiles::kWarpsM * Tiles::kTilesM + i);
-    const int row_cell = b.row_cells[b.used_rows[s.y] * p.tile.rows + tile.row];
-    const int column_cell = b.column_cells[b.used_columns[s.x] * p.tile.columns + tile.column];
-    const bool uses = row_cell >= 0 && column_cell >= 0;
-    first_row[i] = uses ? (row_cell + column_cell) * p.tile.images + tile.group * 16 : -1;
+    const int cell = b.cell(p, tile, b.used_rows[s.y], b.used_columns[s.x]);
+    first_row[i] = cell >= 0 ? cell * p.tile.images + tile.group * 16 : -1;
   }
   // Operands of the next 16 channels are read while those of the present ones are multiplied.
   constexpr int kPairs = Tiles::kTilesN / 2, kPairsPerTile = kPairs / Tiles::kTilesM;
@@ -206,21 +146,28 @@ __device__ __forceinline__ void multiply_step(float (&sums)[Tiles::kTilesM][Tile
 
 template <class Tiles>
 __device__ __forceinline__ void store_sums(const float (&sums)[Tiles::kTilesM][Tiles::kTilesN][4], const ConvProduct& p,
-                                           const BlockPlan& b, Bf16* result, bool accumulate) {
+                                           const BlockPlan& b, Bf16* result, bool accumulate, const ConvMoments& out) {
+  using Stage = SumsStage<Tiles::kTilesN>;
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize;
-  float* stage = dynamic_shared<float>() + warp * SumsStage<Tiles::kTilesN>::kFloats;
+  float* stage = dynamic_shared<float>() + warp * Stage::kFloats;
+  LaneMoments moments(out.moments != nullptr);
   const int channel = b.first_channel + warp / Tiles::kWarpsM * 8 * Tiles::kTilesN;
 #pragma unroll
   for (int i = 0; i < Tiles::kTilesM; ++i) {
     const RowTile tile = row_tile(p, warp % Tiles::kWarpsM * Tiles::kTilesM + i);
     const int row = b.first_row + tile.row, column = b.first_column + tile.column;
     if (row >= p.y.results || column >= p.x.results) continue;
-    store_rows<Tiles::kTilesN>(stage, sums[i], result, channel, p.channels, accumulate, [&](int r) {
+    store_rows<Tiles::kTilesN>(stage, sums[i], result, channel, p.channels, accumulate, moments, [&](int r) {
       const int image = b.first_image + tile.group * 16 + r;
       const auto position = (static_cast<std::int64_t>(image) * p.y.results + row) * p.x.results + column;
       return image < p.images ? position * p.channels : -1;
     });
   }
+  if (out.moments == nullptr) return;
+  moments.keep<Tiles::kTilesN>(stage);
+  __syncthreads();
+  write_moments<Tiles::kTilesN, Tiles::kWarpsM, kThreads / kWarpSize / Tiles::kWarpsM>(
+      out, b.part, dynamic_shared<float>(), Stage::kFloats, b.first_channel, p.channels);
 }
 
 /// Computes  result[n, r, o] (+)= sum over taps and i of source[n, source of (r, tap), i] weights[tap][o][i]
@@ -231,11 +178,14 @@ __device__ __forceinline__ void store_sums(const float (&sums)[Tiles::kTilesM][T
 /// Memory    a block reads the rectangle's sources once (not once per tap), into shared memory, and the weights of the
 ///           used taps in a ring of 4 stages, one step of 64 channels each; result written once. Layer 1 of ResNet-18
 ///           at 3072 images: 768 blocks read 0.13 MB from L2 for 16 MFLOP, 120 FLOP/B; bound by the issue of mma
-/// Numerics  bf16 products, f32 sums: chunks of 64 channels, then taps, then channels, ascending; one rounding
+/// Numerics  bf16 products, f32 sums: chunks of 64 channels, then taps, then channels, ascending; one rounding. Moments
+/// are those of
+///           the rounded results of a tile
 /// Limits    a result map and a tile's sources have fewer than 2^31 elements an image
 template <class Tiles, bool kVectors>
 __global__ void __launch_bounds__(kThreads, Tiles::kMinBlocks)
-    conv2d_product_kernel(ConvProduct p, const Bf16* source, const Bf16* weights, Bf16* result, bool accumulate) {
+    conv2d_product_kernel(ConvProduct p, const Bf16* source, const Bf16* weights, Bf16* result, bool accumulate,
+                          ConvMoments moments) {
   const BlockPlan b = plan_block(p);
   if (!p.tile.per_tap) load_sources<kVectors>(p, b, {}, b.source_rows, b.source_columns, source);
   make_lists(p, b);
@@ -258,36 +208,33 @@ __global__ void __launch_bounds__(kThreads, Tiles::kMinBlocks)
   }
   ptx::cp_async_wait_group<0>();
   __syncthreads();  // shared memory is free for the sums
-  store_sums<Tiles>(sums, p, b, result, accumulate);
+  store_sums<Tiles>(sums, p, b, result, accumulate, moments);
 }
 
 template <class Tiles, bool kVectors>
 void launch_product(const ConvProduct& p, const Bf16* source, const Bf16* weights, Bf16* result, bool accumulate,
-                    Stream stream) {
+                    Stream stream, const ConvMoments& moments) {
   const dim3 grid(static_cast<unsigned>(p.channel_blocks * p.column_blocks), static_cast<unsigned>(p.row_blocks),
                   static_cast<unsigned>(p.image_blocks));
   launch(p.y.transposed ? "conv2d_backward_data" : "conv2d_forward",
          {.grid = grid, .block = kThreads, .shared_bytes = shared_bytes(p)}, stream,
-         conv2d_product_kernel<Tiles, kVectors>, p, source, weights, result, accumulate);
+         conv2d_product_kernel<Tiles, kVectors>, p, source, weights, result, accumulate, moments);
 }
 
 }  // namespace
 
-std::size_t shared_bytes(const ConvProduct& p) {
-  return 2 * (static_cast<std::size_t>(p.source_stages) * region_elements(p) + kProductStages * kWeightElements) +
-         sizeof(int) * list_size(p);
-}
-
 void conv_product_run(const ConvProduct& p, const Bf16* source, const Bf16* weights, Bf16* result, bool accumulate,
-                      Stream stream) {
-  if (p.depth % kPiece != 0) return launch_product<Tiles64, false>(p, source, weights, result, accumulate, stream);
+                      Stream stream, const ConvMoments& moments) {
+  if (p.tile.warpgroups) return conv_product_wgmma_run(p, source, weights, result, accumulate, stream, moments);
+  if (p.depth % kPiece != 0)
+    return launch_product<Tiles64, false>(p, source, weights, result, accumulate, stream, moments);
   switch (p.tile.size()) {
     case 64:
-      return launch_product<Tiles64, true>(p, source, weights, result, accumulate, stream);
+      return launch_product<Tiles64, true>(p, source, weights, result, accumulate, stream, moments);
     case 128:
-      return launch_product<Tiles128, true>(p, source, weights, result, accumulate, stream);
+      return launch_product<Tiles128, true>(p, source, weights, result, accumulate, stream, moments);
     default:
-      return launch_product<Tiles256, true>(p, source, weights, result, accumulate, stream);
+      return launch_product<Tiles256, true>(p, source, weights, result, accumulate, stream, moments);
   }
 }
 

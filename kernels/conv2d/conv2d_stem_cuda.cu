@@ -112,7 +112,7 @@ __device__ __forceinline__ void multiply(float (&sums)[kTilesM][kTilesN][4], con
 /// Limits    a tile's input has fewer than 2^31 elements
 __global__ void __launch_bounds__(kThreads, 2)
     conv2d_stem_kernel(Conv2dDims d, ConvStem p, int first_tap_y, int first_tap_x, const Bf16* x, const float* w,
-                       Bf16* y) {
+                       Bf16* y, ConvMoments out) {
   const SharedPlan shared(p);
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize;
   const int first_channel = static_cast<int>(blockIdx.y) * kChannels;
@@ -123,6 +123,7 @@ __global__ void __launch_bounds__(kThreads, 2)
     shared.offsets[k] = stem_depth_offset(p, 2 * k) / 2;
   }
   const LaneRows rows(p);
+  LaneMoments moments(out.moments != nullptr);
   load_stage(p, first_tile, x, shared.stages);
   for (int tile = first_tile; tile <= last_tile; ++tile) {
     __syncthreads();  // this tile's input is there, and nobody reads the other stage
@@ -134,9 +135,14 @@ __global__ void __launch_bounds__(kThreads, 2)
 #pragma unroll
     for (int i = 0; i < kTilesM; ++i) {
       store_rows<kTilesN>(shared.sums + warp * SumsStage<kTilesN>::kFloats, sums[i], y, first_channel, p.outputs, false,
-                          [&](int r) { return stem_row_offset(p, place, 16 * (warp * kTilesM + i) + r); });
+                          moments, [&](int r) { return stem_row_offset(p, place, 16 * (warp * kTilesM + i) + r); });
     }
   }
+  if (out.moments == nullptr) return;
+  moments.keep<kTilesN>(shared.sums + warp * SumsStage<kTilesN>::kFloats);
+  __syncthreads();
+  write_moments<kTilesN, kWarps, 1>(out, static_cast<int>(blockIdx.x), shared.sums, SumsStage<kTilesN>::kFloats,
+                                    first_channel, p.outputs);
 }
 
 }  // namespace
@@ -147,14 +153,15 @@ std::size_t conv_stem_forward_shared_bytes(const ConvStem& p) {
          sizeof(int) * p.depth_padded / 2;
 }
 
-void conv_stem_forward(const Conv2dDims& d, const ConvStem& p, const Bf16* x, const float* w, Bf16* y, Stream stream) {
+void conv_stem_forward(const Conv2dDims& d, const ConvStem& p, const Bf16* x, const float* w, Bf16* y, Stream stream,
+                       const ConvMoments& moments) {
   const auto channel_blocks = static_cast<unsigned>((p.outputs + kChannels - 1) / kChannels);
   launch("conv2d_stem",
          {.grid = {static_cast<unsigned>(p.splits()), channel_blocks},
           .block = kThreads,
           .shared_bytes = conv_stem_forward_shared_bytes(p)},
          stream, conv2d_stem_kernel, d, p, static_cast<int>(vertical_axis(d).first_tap),
-         static_cast<int>(horizontal_axis(d).first_tap), x, w, y);
+         static_cast<int>(horizontal_axis(d).first_tap), x, w, y, moments);
 }
 
 }  // namespace roap::cuda

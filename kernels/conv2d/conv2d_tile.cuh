@@ -3,6 +3,7 @@
 #include "kernels/common/mma_pieces.cuh"
 #include "kernels/common/ptx/cp_async.h"
 #include "kernels/common/vector_access.cuh"
+#include "kernels/conv2d/conv2d_moments.cuh"
 #include "kernels/conv2d/conv2d_taps.h"
 
 // What the tensor-core kernels share: pieces of NHWC maps in shared memory, and the way of sums from registers to a
@@ -66,10 +67,10 @@ struct SumsStage {
 
 /// Writes the sums of an mma tile row [16][8 kTiles] of one warp to rows of a map, in 16-byte accesses where rows allow
 /// it: channels first_channel ... of the row at map + offset(r), for r in [0, 16); nothing where the offset is
-/// negative. `stage` holds SumsStage<kTiles>::kFloats floats of this warp alone.
+/// negative. `stage` holds SumsStage<kTiles>::kFloats floats of this warp alone. What is written is added to `moments`.
 template <int kTiles, class Offset>
 __device__ __forceinline__ void store_rows(float* stage, const float (&sums)[kTiles][4], Bf16* map, int first_channel,
-                                           int channels, bool accumulate, const Offset& offset) {
+                                           int channels, bool accumulate, LaneMoments& moments, const Offset& offset) {
   using Stage = SumsStage<kTiles>;
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
   __syncwarp();  // rows of an earlier tile have been read
@@ -93,7 +94,9 @@ __device__ __forceinline__ void store_rows(float* stage, const float (&sums)[kTi
     if (accumulate) to_floats(vectors ? load_vector(target) : load_scalars(target, count), before);
 #pragma unroll
     for (int i = 0; i < kPiece; ++i) x[i] += before[i];
-    vectors ? store_vector(target, from_floats<Bf16>(x)) : store_scalars(target, from_floats<Bf16>(x), count);
+    const Vector<Bf16> rounded = from_floats<Bf16>(x);
+    vectors ? store_vector(target, rounded) : store_scalars(target, rounded, count);
+    moments.add(rounded);
   }
 }
 

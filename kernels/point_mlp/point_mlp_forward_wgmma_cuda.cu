@@ -67,7 +67,7 @@ class Consumer {
         release(previous);
       }
       previous = ring_.stage;
-      ring_.advance();
+      ring_.advance(T::kStages);
     }
     pass_turn();
     ptx::wgmma_wait_group<0>();
@@ -101,7 +101,7 @@ class Consumer {
 
   int number_;
   WgmmaBarriers& barriers_;
-  WgmmaRing ring_;
+  StageRing ring_;
   std::uint32_t inputs_parity_ = 0;
 };
 

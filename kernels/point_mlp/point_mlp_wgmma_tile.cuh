@@ -6,6 +6,7 @@
 #include "kernels/common/ptx/cluster.h"
 #include "kernels/common/ptx/mbarrier.h"
 #include "kernels/common/ptx/wgmma.h"
+#include "kernels/common/stage_ring.cuh"
 #include "kernels/point_mlp/point_mlp_row.cuh"
 
 // The network on tiles of 64 rows, one for each of two warpgroups (the consumers), its products by wgmma (sm_90a).
@@ -79,17 +80,6 @@ struct WgmmaBarriers {
   }
 };
 
-/// The stage that comes next in the ring, and the parity of its present round.
-struct WgmmaRing {
-  int stage = 0;
-  std::uint32_t parity = 0;
-  __device__ __forceinline__ void advance() {
-    if (++stage < WgmmaTile::kStages) return;
-    stage = 0;
-    parity ^= 1;
-  }
-};
-
 /// x as the sum of two bf16 numbers: the upper one, which is x rounded, in the lower half of the register.
 __device__ __forceinline__ std::uint32_t split_bf16(float x) {
   return pack_bf16(x, x - to_float(from_float<__nv_bfloat16>(x)));
@@ -117,7 +107,7 @@ __device__ __forceinline__ void copy_slices(const PointMlpDims& d, const __nv_bf
   using T = WgmmaTile;
   constexpr int kHalf = T::kSlice / T::kCluster;
   const int half = static_cast<int>(ptx::cluster_rank()) * kHalf;
-  WgmmaRing ring;
+  StageRing ring;
   for_each_wgmma_item(d, pieces, [&](int, int, int tile, int end) {
     for (; tile < end; ++tile) {
       for (int slice = 0; slice < 2 * T::kSlices; ++slice) {
@@ -128,7 +118,7 @@ __device__ __forceinline__ void copy_slices(const PointMlpDims& d, const __nv_bf
         ptx::mbarrier_arrive_expect_tx(full, T::kSliceBytes);
         ptx::bulk_copy_multicast(T::stage(ring.stage) + half, from, T::kSliceBytes / T::kCluster, full,
                                  (1 << T::kCluster) - 1);
-        ring.advance();
+        ring.advance(T::kStages);
       }
     }
   });

@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <utility>
 #include <vector>
 
+#include "kernels/batch_norm/batch_norm_reference.h"
 #include "kernels/conv2d/conv2d_cuda.h"
 #include "kernels/conv2d/conv2d_reference.h"
 #include "tests/cuda/cuda_test.h"
@@ -31,6 +33,34 @@ std::string dims_text(const Conv2dDims& d) {
   return fmt::format("n{}_{}x{}x{}_to{}_k{}_s{}", d.n, d.h, d.w, d.ci, d.co, d.kh, d.stride);
 }
 
+/// Moments of a forward pass: room for what the tiles find, and comparison of all together with those of y.
+class ProductMoments {
+ public:
+  ProductMoments(const Conv2dDims& d, const cuda::ConvProduct& p)
+      : dims_{d.n * d.ho() * d.wo(), d.co},
+        parts_(p.parts()),
+        moments_(zeros(2 * parts_ * dims_.channels)),
+        rows_(zeros(parts_)) {}
+  [[nodiscard]] cuda::ConvMoments parts() const { return {moments_.get(), rows_.get()}; }
+  void compare(const std::vector<double>& y) const {
+    DeviceFloat mean(zeros(dims_.channels)), variance(zeros(dims_.channels));
+    cuda::batch_norm_combine(dims_, parts_, moments_.get(), rows_.get(), mean.get(), variance.get(),
+                             backend_of(DeviceKind::cuda).stream());
+    std::vector<double> expected_mean = zeros(dims_.channels), expected_variance = expected_mean;
+    reference::batch_norm_statistics(dims_, y.data(), expected_mean.data(), expected_variance.data());
+    const std::vector<double> got_mean = mean.values(), got_variance = variance.values();
+    for (std::size_t c = 0; c < got_mean.size(); ++c) {
+      ASSERT_NEAR(got_mean[c], expected_mean[c], 1e-6 * std::sqrt(expected_variance[c])) << c;
+      ASSERT_NEAR(got_variance[c], expected_variance[c], 1e-6 * expected_variance[c]) << c;
+    }
+  }
+
+ private:
+  BatchNormDims dims_;
+  int parts_;
+  DeviceFloat moments_, rows_;
+};
+
 class ProductTiles : public testing::TestWithParam<TileCase> {
  protected:
   void SetUp() override { set_up_cuda(); }
@@ -38,28 +68,38 @@ class ProductTiles : public testing::TestWithParam<TileCase> {
 
 TEST_P(ProductTiles, MatchReference) {
   const auto& [pass, d, tile] = GetParam();
+  if (tile.warpgroups && !cuda::conv_has_warpgroups()) GTEST_SKIP() << "not sm_90a";
   const bool data = pass == Conv2dPass::backward_data;
   const Sizes sizes(d);
   const std::vector<double> source = whole_numbers(data ? sizes.y : sizes.x, 1), w = whole_numbers(sizes.w, 2);
   std::vector<double> expected = whole_numbers(data ? sizes.x : sizes.y, 3);
+  const std::vector<double> before = expected;
   const DeviceBf16 device_source(source);
-  DeviceBf16 result(expected);
   const DeviceFloat device_w(w);
   const cuda::PackedWeights layout = cuda::packed_live_taps(d, data, cuda::kProductDepth);
   const DeviceBf16 packed(zeros(static_cast<std::int64_t>(layout.elements())));
   const auto stream = backend_of(DeviceKind::cuda).stream();
 
   cuda::pack_weights(layout, device_w.get(), packed.get(), stream);
-  cuda::conv_product_run(cuda::conv_product(pass, d, tile), device_source.get(), packed.get(), result.get(), data,
-                         stream);
   if (data) {
     reference::conv2d_backward_data(d, source.data(), w.data(), expected.data(), true);
   } else {
     reference::conv2d_forward(d, source.data(), w.data(), expected.data());
   }
-  const std::vector<double> got = result.values();
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    ASSERT_EQ(got[i], from_bf16(to_bf16(static_cast<float>(expected[i])))) << "[" << i << "]";
+  for (double& value : expected) value = from_bf16(to_bf16(static_cast<float>(value)));
+  const cuda::ConvProduct product = cuda::conv_product(pass, d, tile);
+  for (const int seed : {1, 2}) {
+    set_schedule(seed);
+    DeviceBf16 result(before);
+    const ProductMoments moments(d, product);
+    cuda::conv_product_run(product, device_source.get(), packed.get(), result.get(), data, stream,
+                           data ? cuda::ConvMoments{} : moments.parts());
+    const std::vector<double> got = result.values();
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      ASSERT_EQ(got[i], expected[i]) << "[" << i << "], schedule " << seed;
+    }
+    if (!data) moments.compare(expected);
+    if (!tile.warpgroups) break;
   }
 }
 
@@ -77,8 +117,27 @@ std::vector<TileCase> tile_cases() {
       {point, {16, 4, 4}},        {point, {128, 1, 1}}, {centre, {256, 1, 1}}, {centre, {128, 1, 1, true}},
       {centre, {64, 1, 1}}};
   std::vector<TileCase> cases;
+  // Where warpgroups multiply. `few` leaves the second block of a cluster without images.
+  const Conv2dDims warp_unit{70, 5, 4, 64, 136, 3, 3, 1, 1}, warp_stride{66, 7, 8, 64, 24, 3, 3, 2, 1};
+  const Conv2dDims warp_small{130, 2, 2, 128, 72, 3, 3, 1, 1}, down{67, 6, 5, 64, 64, 1, 1, 2, 0};
+  const Conv2dDims warp_centre{300, 1, 1, 512, 128, 3, 3, 1, 1}, few{3, 2, 2, 192, 16, 3, 3, 2, 1};
+  const auto of_warpgroups = [](int images, int rows, int columns) {
+    return cuda::ProductTile{images, rows, columns, false, true};
+  };
+  const std::vector<std::pair<Conv2dDims, cuda::ProductTile>> warpgroup_tiles = {
+      {warp_unit, of_warpgroups(64, 2, 2)},    {warp_unit, of_warpgroups(64, 1, 2)},
+      {warp_unit, of_warpgroups(64, 4, 1)},    {warp_stride, of_warpgroups(64, 1, 2)},
+      {warp_stride, of_warpgroups(64, 2, 1)},  {warp_small, of_warpgroups(64, 2, 2)},
+      {warp_small, of_warpgroups(128, 1, 2)},  {warp_small, of_warpgroups(128, 1, 1)},
+      {down, of_warpgroups(64, 2, 1)},         {down, of_warpgroups(128, 2, 1)},
+      {warp_centre, of_warpgroups(128, 1, 1)}, {warp_centre, of_warpgroups(256, 1, 1)},
+      {few, of_warpgroups(64, 2, 1)},          {few, of_warpgroups(128, 1, 1)}};
   for (const Conv2dPass pass : {Conv2dPass::forward, Conv2dPass::backward_data}) {
     for (const auto& [d, tile] : tiles) cases.push_back({pass, d, tile});
+    for (auto [d, tile] : warpgroup_tiles) {
+      if (pass == Conv2dPass::backward_data) std::swap(d.ci, d.co);
+      cases.push_back({pass, d, tile});
+    }
   }
   return cases;
 }
@@ -86,7 +145,10 @@ std::vector<TileCase> tile_cases() {
 std::string tile_name(const testing::TestParamInfo<TileCase>& info) {
   const auto& [pass, d, tile] = info.param;
   return fmt::format("{}_{}_tile{}x{}x{}{}", pass == Conv2dPass::forward ? "forward" : "data", dims_text(d),
-                     tile.images, tile.rows, tile.columns, tile.per_tap ? "_per_tap" : "");
+                     tile.images, tile.rows, tile.columns,
+                     tile.per_tap      ? "_per_tap"
+                     : tile.warpgroups ? "_warpgroups"
+                                       : "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Conv2d, ProductTiles, testing::ValuesIn(tile_cases()), tile_name);
@@ -142,14 +204,34 @@ TEST(Conv2dChoice, LayersOfThePaperFitAndFillTheCard) {
                                           {3072, 2, 2, 256, 512, 1, 1, 2, 0}, {3072, 1, 1, 512, 512, 3, 3, 1, 1}};
   for (const Conv2dDims& d : layers) {
     for (const Conv2dPass pass : {Conv2dPass::forward, Conv2dPass::backward_data}) {
-      const cuda::ConvProduct p = cuda::conv_product(pass, d);
-      EXPECT_LE(cuda::shared_bytes(p), 113u * 1024) << dims_text(d);
-      EXPECT_GE(p.blocks(), kMultiprocessors * 2 / 3) << dims_text(d);
+      for (const bool warpgroups : {false, true}) {
+        const cuda::ConvProduct p = cuda::conv_product(pass, d, warpgroups);
+        EXPECT_LE(cuda::shared_bytes(p), (p.tile.warpgroups ? 226u : 113u) * 1024) << dims_text(d);
+        EXPECT_GE(p.blocks(), kMultiprocessors * 2 / 3) << dims_text(d);
+      }
     }
     const cuda::ConvWeight w = cuda::conv_weight(d);
     EXPECT_LE(cuda::shared_bytes(w), 160u * 1024) << dims_text(d);
     EXPECT_GE(w.blocks(), kMultiprocessors * 2 / 3) << dims_text(d);
   }
+}
+
+TEST(Conv2dChoice, WarpgroupsMultiplyLargeProducts) {
+  const Conv2dDims centre{3072, 1, 1, 512, 512, 3, 3, 1, 1}, square{3072, 2, 2, 256, 256, 3, 3, 1, 1};
+  for (const Conv2dPass pass : {Conv2dPass::forward, Conv2dPass::backward_data}) {
+    for (const Conv2dDims& d : {centre, square}) {
+      EXPECT_TRUE(cuda::conv_product(pass, d, true).tile.warpgroups) << dims_text(d);
+      EXPECT_FALSE(cuda::conv_product(pass, d, false).tile.warpgroups) << dims_text(d);
+    }
+  }
+  // Half of their columns, or most of their depth, would be padding.
+  const Conv2dDims narrow{3072, 8, 8, 64, 64, 3, 3, 1, 1}, shallow{3072, 2, 2, 24, 256, 3, 3, 1, 1};
+  for (const Conv2dDims& d : {narrow, shallow}) {
+    EXPECT_FALSE(cuda::conv_product(Conv2dPass::forward, d, true).tile.warpgroups) << dims_text(d);
+  }
+  // The parity test has these cases, for the plans.
+  EXPECT_TRUE(cuda::conv_product(Conv2dPass::forward, {1100, 1, 1, 64, 512, 1, 1, 1, 0}, true).tile.warpgroups);
+  EXPECT_TRUE(cuda::conv_product(Conv2dPass::backward_data, {1100, 1, 1, 512, 64, 1, 1, 1, 0}, true).tile.warpgroups);
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ WGMMA = ({"HGMMA"}, {"sm_90a"})
 # Kernels that multiply on tensor cores in every form, by operator's folder.
 PRODUCTS = [
     ("conv2d", "conv2d_product_kernel", ANY_PRODUCT),
+    ("conv2d", "conv2d_product_wgmma_kernel", WGMMA),
     ("conv2d", "conv2d_weight_kernel", ANY_PRODUCT),
     ("conv2d", "conv2d_stem_kernel", ANY_PRODUCT),
     ("conv2d", "conv2d_stem_weight_kernel", ANY_PRODUCT),
@@ -37,8 +38,8 @@ PRODUCTS = [
 # point_mlp layer by layer, which calls linear, layer_norm and point_max.
 OTHERS = {
     "adam_step": ["adam_step_kernel"],
-    "batch_norm": ["batch_norm_moments_kernel", "batch_norm_normalize_kernel", "batch_norm_sums_kernel",
-                   "batch_norm_apply_kernel"],
+    "batch_norm": ["batch_norm_moments_kernel", "batch_norm_combine_kernel", "batch_norm_normalize_kernel",
+                   "batch_norm_sums_kernel", "batch_norm_apply_kernel"],
     "concat_columns": ["concat_columns_forward_kernel", "concat_columns_backward_kernel"],
     "conv2d": ["conv2d_f32_kernel", "conv2d_f32_weight_kernel", "conv2d_pack_kernel", "conv2d_add_parts_kernel"],
     "formula_posterior": ["formula_errors_kernel", "formula_gradients_kernel", "formula_values_kernel",
