@@ -108,7 +108,7 @@ Json to_json(const StepCounts& counts) {
 
 int run(int argc, char** argv) {
   CLI::App app("Counts what the CUDA kernels of a training step of the published setting do, on the emulator; JSON.");
-  int pairs = 32, tasks = 32;
+  int pairs = 64, tasks = 16;
   std::vector<std::string> settings;
   app.add_option("--pairs", pairs, "of the step")->capture_default_str();
   app.add_option("--tasks", tasks)->capture_default_str();

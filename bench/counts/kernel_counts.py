@@ -137,9 +137,15 @@ def page_of(counts, date):
         *table(["operator", "nodes", "launches", "useful", "dense", "on tensor cores", "over useful", "least MB", "asked MB", "over least"],
                operators), "",
         f"(The {len(operators)} operators with the most of both, of {len(counts['operators'])}.) The {len(rows)} kernels with the most of both. Registers, stack and spills by nvcc, blocks of a multiprocessor computed from them, for sm_80 and sm_90a "
-        "(0: this form is for a card with more shared memory).", "",
+        "(none: of wgmma, which sm_80 lacks; 0 blocks: for a card with more shared memory).", "",
         *table(["kernel", "launches", "blocks", "threads", "shared KiB", "registers", "stack, spills", "blocks each", "products", "asked MB"], rows), ""]
     return "\n".join(lines)
+
+
+def json_of(counts):
+    """One operator a line."""
+    head = json.dumps({key: value for key, value in counts.items() if key != "operators"})
+    return head[:-1] + ', "operators": [\n' + ",\n".join(json.dumps(o) for o in counts["operators"]) + "\n]}\n"
 
 
 def output_of(*command):
@@ -160,7 +166,7 @@ def main(arguments):
     counts = json.loads(output_of(options.program, *[word for s in options.set for word in ("--set", s)]))
     add_resources(counts, symbols_of(output_of("nm", options.program)), resources_of(outputs))
     date = datetime.date.today().isoformat()
-    (options.out / f"kernels-{date}.json").write_text(json.dumps({"date": date, **counts}, indent=1) + "\n")
+    (options.out / f"kernels-{date}.json").write_text(json_of({"date": date, **counts}))
     (options.out / f"kernels-{date}.md").write_text(page_of(counts, date))
     print(options.out / f"kernels-{date}.md")
     return 0
@@ -185,6 +191,7 @@ def self_test():
         ("shared bound", [blocks_per_multiprocessor(a, 32, 128, 100 << 10) for a in SHARED], [1, 2]),
         ("too much shared", blocks_per_multiprocessor("sm_80", 32, 128, 200 << 10), 0),
         ("other functions", form_of("_ZN4roap4simt5launchEv"), None),
+        ("JSON", json.loads(json_of(counts)), counts),
         ("operator's row", "| `conv2d` | 3 | 3 | 2.0 | 5.0 | 4.0 | 2.00 | 3.0 | 6.0 | 2.00 |" in page, True),
         ("kernel's row", "| `conv2d_product` | 3 | 6 | 128 | 29.3 | 99, 255 | 8 | 4, 2 | 4.0 | 6.0 |" in page, True),
     ]
