@@ -7,6 +7,7 @@
 #include "bench/peers/peer.h"
 #include "engine/cuda_library.h"
 #include "engine/roofline.h"
+#include "kernels/common/error.h"
 #include "tests/ops/agreement.h"
 #include "tests/ops/run_case.h"
 
@@ -55,6 +56,19 @@ double bytes_of(const RunContext& context, DeviceKind device) {
   return bytes;
 }
 
+/// Peers of a node; none, with a note, where a library cannot do it.
+std::vector<std::unique_ptr<Peer>> peers_that_run(Session& session, const std::string& name, const Op& op,
+                                                  const RunContext& context, DeviceKind device) {
+  try {
+    std::vector<std::unique_ptr<Peer>> peers = peers_of(op, context, device);
+    for (const auto& peer : peers) peer->run();
+    return peers;
+  } catch (const DeviceError& error) {
+    session.leave_out(name + " beside others", error.what());
+    return {};
+  }
+}
+
 /// Peers whose output agrees with ours, ready to be timed; the others are reported and refused.
 std::vector<std::unique_ptr<Peer>> checked_peers(Session& session, const std::string& name, const Op& op,
                                                  const RunContext& context, bool bf16, DeviceKind device,
@@ -62,8 +76,7 @@ std::vector<std::unique_ptr<Peer>> checked_peers(Session& session, const std::st
   // Relative to the largest value: f32 sums in another order; on CUDA a result or a gradient may be rounded to bf16.
   const double most = bf16 && device == DeviceKind::cuda ? 1.0 / 128 : 1e-4;
   std::vector<std::unique_ptr<Peer>> good;
-  for (std::unique_ptr<Peer>& peer : peers_of(op, context, device)) {
-    peer->run();
+  for (std::unique_ptr<Peer>& peer : peers_that_run(session, name, op, context, device)) {
     const double error = peer->difference();
     if (!(error <= most)) {
       session.report().wrong.push_back(fmt::format("{} by {}: differs from ours by {:.2g}", name, peer->name(), error));

@@ -71,6 +71,10 @@ Filter filter(const Conv2dDims& d) {
 template <class T>
 constexpr cudnnMathType_t kMath = std::is_same_v<T, float> ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH;
 
+void set_math(const Convolution& convolution, cudnnMathType_t math) {
+  check_cudnn(cudnnSetConvolutionMathType(convolution.get(), math), "describe a convolution");
+}
+
 template <class T>
 Convolution convolution(const Conv2dDims& d) {
   Convolution convolution;
@@ -79,7 +83,7 @@ Convolution convolution(const Conv2dDims& d) {
   check_cudnn(cudnnSetConvolution2dDescriptor(convolution.get(), padding, padding, stride, stride, 1, 1,
                                               CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
               "describe a convolution");
-  check_cudnn(cudnnSetConvolutionMathType(convolution.get(), kMath<T>), "describe a convolution");
+  set_math(convolution, kMath<T>);
   return convolution;
 }
 
@@ -165,6 +169,8 @@ class CudnnPlan : public Conv2dPlan {
   }
 
  private:
+  /// cuDNN tries algorithms with its default kind of product, too, which for f32 is TF32.
+  static bool allows(cudnnMathType_t math) { return std::is_same_v<T, Bf16> || math == kMath<T>; }
   void choose_algorithm(AlgorithmChoice choice) {
     constexpr int kMostCandidates = 16;
     std::array<typename Pass::Performance, kMostCandidates> candidates{};
@@ -177,7 +183,8 @@ class CudnnPlan : public Conv2dPlan {
     for (int i = 0; i < count; ++i) {
       const auto& candidate = candidates[static_cast<std::size_t>(i)];
       if (candidate.status != CUDNN_STATUS_SUCCESS) continue;
-      if (tried ? candidate.mathType != kMath<T> : candidate.determinism != CUDNN_DETERMINISTIC) continue;
+      if (tried ? !allows(candidate.mathType) : candidate.determinism != CUDNN_DETERMINISTIC) continue;
+      if (tried) set_math(convolution_, candidate.mathType);
       // Asked for once more: the list may assume another kind of product than the one that is set.
       const cudnnStatus_t status = Pass::kWorkspaceSize(cudnn(), first_.get(), second_.get(), convolution_.get(),
                                                         result_.get(), candidate.algo, &algorithm_bytes_);

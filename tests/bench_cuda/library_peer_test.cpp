@@ -2,6 +2,7 @@
 
 #include "bench/ops.h"
 #include "engine/cuda_library.h"
+#include "kernels/common/error.h"
 #include "kernels/linear/linear_op.h"
 #include "tests/cuda/cuda_test.h"
 #include "tests/ops/run_case.h"
@@ -50,6 +51,14 @@ template <class Node>
 std::unique_ptr<LibraryNode> prepare(const Op& /*op*/, const RunContext& /*node*/) {
   return std::make_unique<Node>();
 }
+
+/// Has no algorithm for what is asked.
+class HelplessNode : public RightNode {
+ public:
+  void run(const RunContext& /*node*/, std::span<void* const> /*outputs*/, std::byte* /*workspace*/) override {
+    throw DeviceError("[stand-in] has no algorithm");
+  }
+};
 
 OpCase small_case(ProductMath math) {
   OpCase c;
@@ -118,6 +127,14 @@ TEST_F(LibraryPeers, MayDifferByRoundingToBf16WhereOursRounds) {
   EXPECT_TRUE(report.wrong.empty()) << report.wrong.front();
   ASSERT_EQ(of_library(report).size(), 1u);
   EXPECT_GT(of_library(report)[0].error, 1e-5);
+}
+
+TEST_F(LibraryPeers, OneThatCannotDoItIsNamedAndTheRestGoesOn) {
+  const Report report = report_with<HelplessNode>(ProductMath::f32);
+  ASSERT_EQ(report.left_out.size(), 2u);
+  EXPECT_EQ(report.left_out[1], "linear/planted linear beside others: [stand-in] has no algorithm");
+  EXPECT_EQ(report.measurements.size(), 3u);  // ours, forward and backward
+  EXPECT_TRUE(report.wrong.empty());
 }
 
 TEST_F(LibraryPeers, MissingOneIsNamedWithWhatToDo) {
