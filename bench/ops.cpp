@@ -5,7 +5,9 @@
 #include <map>
 
 #include "bench/peers/peer.h"
+#include "engine/cuda_library.h"
 #include "engine/roofline.h"
+#include "kernels/common/error.h"
 #include "tests/ops/agreement.h"
 #include "tests/ops/run_case.h"
 
@@ -29,15 +31,15 @@ Agreement check(CaseRun& run, const OpCase& op_case, DeviceKind device) {
   return agreement_with_reference(op_case, device, 1, run.results(), f32.get(), f64);
 }
 
-/// A node of the case's graph as something to be timed. A device with a stream of its own gets a batch of runs between
-/// two points in time, so that the distance between launches does not count.
-Timed timed_node(const std::string& name, CaseRun& run, std::size_t node, DeviceKind device) {
+/// Something to be timed. A device with a stream of its own gets a batch of runs between two points in time, so that
+/// the distance between launches does not count.
+Timed timed(const std::string& name, DeviceKind device, std::function<void()> run) {
   constexpr int kBatch = 20;
   const int batch = device == DeviceKind::cuda ? kBatch : 1;
-  std::shared_ptr<Timeline> timeline = run.executor().backend().timeline(2);
-  return {name, [&run, node, batch, timeline] {
+  std::shared_ptr<Timeline> timeline = backend_of(device).timeline(2);
+  return {name, [run = std::move(run), batch, timeline] {
             timeline->mark(0);
-            for (int i = 0; i < batch; ++i) run.executor().run(node, node + 1);
+            for (int i = 0; i < batch; ++i) run();
             timeline->mark(1);
             return timeline->seconds(0, 1) / batch;
           }};
@@ -54,15 +56,29 @@ double bytes_of(const RunContext& context, DeviceKind device) {
   return bytes;
 }
 
+/// Peers of a node; none, with a note, where a library cannot do it.
+std::vector<std::unique_ptr<Peer>> peers_that_run(Session& session, const std::string& name, const Op& op,
+                                                  const RunContext& context, DeviceKind device) {
+  try {
+    std::vector<std::unique_ptr<Peer>> peers = peers_of(op, context, device);
+    for (const auto& peer : peers) peer->run();
+    return peers;
+  } catch (const DeviceError& error) {
+    session.leave_out(name + " beside others", error.what());
+    return {};
+  }
+}
+
 /// Peers whose output agrees with ours, ready to be timed; the others are reported and refused.
 std::vector<std::unique_ptr<Peer>> checked_peers(Session& session, const std::string& name, const Op& op,
-                                                 const RunContext& context, std::vector<double>& errors) {
+                                                 const RunContext& context, bool bf16, DeviceKind device,
+                                                 std::vector<double>& errors) {
+  // Relative to the largest value: f32 sums in another order; on CUDA a result or a gradient may be rounded to bf16.
+  const double most = bf16 && device == DeviceKind::cuda ? 1.0 / 128 : 1e-4;
   std::vector<std::unique_ptr<Peer>> good;
-  for (std::unique_ptr<Peer>& peer : cpu_peers(op, context)) {
-    peer->run();
+  for (std::unique_ptr<Peer>& peer : peers_that_run(session, name, op, context, device)) {
     const double error = peer->difference();
-    constexpr double kMost = 1e-4;  // of f32 sums in another order, relative to the largest value
-    if (!(error <= kMost)) {
+    if (!(error <= most)) {
       session.report().wrong.push_back(fmt::format("{} by {}: differs from ours by {:.2g}", name, peer->name(), error));
       continue;
     }
@@ -75,16 +91,15 @@ std::vector<std::unique_ptr<Peer>> checked_peers(Session& session, const std::st
 void time_node(Session& session, const OpsOptions& options, const std::string& name, CaseRun& run, std::size_t node,
                const Work& work, double error, DeviceKind device) {
   const RunContext& context = run.executor().context(node);
-  std::vector<Timed> things{timed_node("roap", run, node, device)};
+  const auto ours = [&run, node] { run.executor().run(node, node + 1); };
+  std::vector<Timed> things{timed("roap", device, ours)};
   std::vector<std::unique_ptr<Peer>> peers;
   std::vector<double> errors{error};
-  if (options.peers && device == DeviceKind::cpu) {
-    run.executor().run(node, node + 1);
-    peers = checked_peers(session, name, *run.graph().nodes()[node].op, context, errors);
+  if (options.peers) {
+    ours();
+    peers = checked_peers(session, name, *run.graph().nodes()[node].op, context, work.bf16, device, errors);
   }
-  for (const auto& peer : peers) {
-    things.push_back({peer->name(), [&peer] { return seconds_of([&peer] { peer->run(); }); }});
-  }
+  for (const auto& peer : peers) things.push_back(timed(peer->name(), device, [&peer] { peer->run(); }));
   const auto seconds = time_in_turns(things, session.options().effort);
   for (std::size_t i = 0; i < things.size(); ++i) {
     Measurement m;
@@ -126,8 +141,22 @@ void run_op_case(Session& session, const OpsOptions& options, const std::string&
   }
 }
 
+void note_missing_libraries(Session& session) {
+  struct Library {
+    const char *op, *name, *option;
+  };
+  for (const Library& library : {Library{"conv2d", "cuDNN", "ROAP_CUDNN"}, {"linear", "cuBLASLt", "ROAP_CUBLASLT"}}) {
+    if (find_cuda_library(library.op) != nullptr) continue;
+    session.leave_out(fmt::format("{} beside {} on cuda", library.name, library.op),
+                      fmt::format("this program was built without it (cmake -D {}=ON)", library.option));
+  }
+}
+
 void run_ops(Session& session, const OpsOptions& options) {
   bool any = false;
+  const auto& devices = session.devices();
+  const bool cuda = std::find(devices.begin(), devices.end(), DeviceKind::cuda) != devices.end();
+  if (cuda && options.peers) note_missing_libraries(session);
   for (const NamedOperatorTests& op : all_operator_tests()) {
     for (const OpCase& op_case : op.tests.cases) {
       const std::string name = op.name + "/" + op_case.name;

@@ -17,6 +17,8 @@ struct OpsOptions {
 /// Times the performance cases of all operators, forward and backward, on every device of the session. An output that
 /// is wrong is refused: it goes to the report's `wrong` and is not timed.
 void run_ops(Session& session, const OpsOptions& options);
+/// Notes which of NVIDIA's libraries this build cannot be compared with.
+void note_missing_libraries(Session& session);
 /// One case of an operator.
 void run_op_case(Session& session, const OpsOptions& options, const std::string& op_name, const OpCase& op_case,
                  DeviceKind device);

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <optional>
 
 #include "bench/experiments.h"
 #include "bench/statistics.h"
 #include "engine/device.h"
 #include "engine/roofline.h"
+#include "kernels/common/error.h"
 #include "models/trainer.h"
 
 namespace roap::bench {
@@ -127,7 +129,14 @@ bool time_steps(Session& session, const std::string& name, const io::Config& con
   Session::say(fmt::format("{} on {}", name, to_string(device)));
   const io::Experiment experiment = load_or_imitate(config);
   Model model(config, problem_shape(*experiment.benchmark.train), device);
-  Trainer trainer(model, *experiment.benchmark.train);
+  std::optional<Trainer> planned;
+  try {
+    planned.emplace(model, *experiment.benchmark.train);
+  } catch (const DeviceError& error) {  // the plan is larger than the card's memory
+    session.leave_out(name, error.what());
+    return false;
+  }
+  Trainer& trainer = *planned;
   const MemoryPlan& plan = trainer.executor().plan();
   const double bytes = static_cast<double>(plan.arena_bytes + model.store().bytes());
   const double available = available_bytes(trainer.executor().backend(), device);

@@ -29,3 +29,11 @@ function(roap_add_simt_library target)
     target_compile_options(${target} PRIVATE --param=asan-globals=0)
   endif()
 endfunction()
+
+# roap_count_accesses(TARGET): lets the emulator count loads and stores of the target's kernels (tests/simt/counts.h). The option's own
+# library is not linked. Compilers refuse it together with AddressSanitizer.
+function(roap_count_accesses target)
+  if(NOT ROAP_SANITIZE MATCHES "address")
+    target_compile_options(${target} PRIVATE -fsanitize=thread)
+  endif()
+endfunction()

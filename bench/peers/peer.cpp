@@ -16,9 +16,12 @@ double relative_difference(const float* ours, std::span<const float> theirs) {
   return largest > 0 ? difference / largest : difference;
 }
 
-std::vector<std::unique_ptr<Peer>> cpu_peers(const Op& op, const RunContext& context) {
+std::vector<std::unique_ptr<Peer>> peers_of(const Op& op, const RunContext& context, DeviceKind device) {
   std::vector<std::unique_ptr<Peer>> peers;
-  for (const auto make : {onednn_peer, peer_without_saving}) {
+  using Make = std::unique_ptr<Peer> (*)(const Op&, const RunContext&);
+  const std::vector<Make> makers = device == DeviceKind::cuda ? std::vector<Make>{library_peer}
+                                                              : std::vector<Make>{onednn_peer, peer_without_saving};
+  for (const Make make : makers) {
     if (std::unique_ptr<Peer> peer = make(op, context)) peers.push_back(std::move(peer));
   }
   return peers;

@@ -15,7 +15,6 @@ constexpr double kWidth = 420, kHeight = 270;
 constexpr double kLeft = 52, kRight = 16, kTop = 10, kBottom = 40;
 constexpr double kTextGap = 6;
 constexpr std::size_t kMaxPoints = 300;  // of a line
-constexpr int kColours = 8;              // of the style sheet; then the same with dashes
 constexpr int kLevels = 10;
 
 std::string px(double value) { return fmt::format("{:.1f}", value); }
@@ -102,7 +101,7 @@ Html draw_axes(const ChartAxes& axes, const Scale& x, const Scale& y) {
     drawing += svg_line(kLeft, y.map(value), kWidth - kRight, y.map(value), "grid");
     drawing += svg_text(kLeft - kTextGap, y.map(value) + 4, "end", tick_text(value));
   }
-  for (const double value : linear_ticks(x.low, x.high, kTicks)) {
+  for (const double value : x.log ? log_ticks(x.low, x.high) : linear_ticks(x.low, x.high, kTicks)) {
     drawing += svg_line(x.map(value), kTop, x.map(value), kHeight - kBottom, "grid");
     drawing += svg_text(x.map(value), kHeight - kBottom + 16, "middle", tick_text(value));
   }
@@ -112,36 +111,43 @@ Html draw_axes(const ChartAxes& axes, const Scale& x, const Scale& y) {
   return drawing;
 }
 
-std::string style_class(int style) {
-  return fmt::format("s{}{}", style % kColours, style / kColours % 2 == 1 ? " dashed" : "");
+/// The second round of colours has dashes, or is hollow.
+std::string style_class(int style, const char* second) {
+  return fmt::format("s{}{}", style % kChartColours, style / kChartColours % 2 == 1 ? second : "");
+}
+std::string line_class(int style) { return style_class(style, " dashed"); }
+std::string dot_class(int style) { return style_class(style, " hollow") + " dot"; }
+
+bool usable(const ChartPoint& p, const ChartAxes& axes) {
+  return std::isfinite(p.x) && std::isfinite(p.y) && (!axes.log_x || p.x > 0) && (!axes.log_y || p.y > 0);
 }
 
-bool usable(const ChartPoint& p, bool log_y) { return std::isfinite(p.x) && std::isfinite(p.y) && (!log_y || p.y > 0); }
-
 /// At most kMaxPoints points, each the mean of its neighbours (of their logarithms on such an axis).
-std::vector<ChartPoint> thinned(const std::vector<ChartPoint>& points, bool log_y) {
+std::vector<ChartPoint> thinned(const std::vector<ChartPoint>& points, const ChartAxes& axes) {
   std::vector<ChartPoint> kept;
   std::copy_if(points.begin(), points.end(), std::back_inserter(kept),
-               [&](const ChartPoint& p) { return usable(p, log_y); });
+               [&](const ChartPoint& p) { return usable(p, axes); });
   const std::size_t group = (kept.size() + kMaxPoints - 1) / kMaxPoints;
   if (group <= 1) return kept;
   std::vector<ChartPoint> means;
   for (std::size_t begin = 0; begin < kept.size(); begin += group) {
     const std::size_t end = std::min(kept.size(), begin + group);
-    ChartPoint mean;
-    for (std::size_t i = begin; i < end; ++i) {
-      mean.x += kept[i].x / static_cast<double>(end - begin);
-      mean.y += (log_y ? std::log(kept[i].y) : kept[i].y) / static_cast<double>(end - begin);
-    }
-    if (log_y) mean.y = std::exp(mean.y);
-    means.push_back(mean);
+    const auto mean = [&](double ChartPoint::*value, bool log) {
+      double sum = 0;
+      for (std::size_t i = begin; i < end; ++i) sum += log ? std::log(kept[i].*value) : kept[i].*value;
+      const double middle = sum / static_cast<double>(end - begin);
+      return log ? std::exp(middle) : middle;
+    };
+    means.push_back({mean(&ChartPoint::x, axes.log_x), mean(&ChartPoint::y, axes.log_y)});
   }
   return means;
 }
 
-Scale x_scale(const Range& range) {
-  const bool single = range.low == range.high;
-  return {range.low - (single ? 0.5 : 0), range.high + (single ? 0.5 : 0), kLeft, kWidth - kRight};
+Scale x_scale(const Range& range, const ChartAxes& axes) {
+  const double low = axes.log_x ? std::log10(range.low) : range.low;
+  const double high = axes.log_x ? std::log10(range.high) : range.high;
+  const double margin = low == high ? 0.5 : 0;
+  return {low - margin, high + margin, kLeft, kWidth - kRight, axes.log_x};
 }
 
 Scale y_scale(const Range& range, const ChartAxes& axes) {
@@ -154,15 +160,38 @@ Scale y_scale(const Range& range, const ChartAxes& axes) {
   return {low, high, kHeight - kBottom, kTop, axes.log_y};
 }
 
+Html dot(double x, double y, const char* radius, int style, const std::string& title = "") {
+  return element("circle", {{"cx", px(x)}, {"cy", px(y)}, {"r", radius}, {"class", dot_class(style)}},
+                 title.empty() ? Html() : element("title", title));
+}
+
 Html legend(const std::vector<Series>& series) {
   Html items;
   for (const Series& one : series) {
-    const Html key = element(
-        "svg", {{"viewBox", "0 0 24 8"}, {"class", "key"}, {"aria-hidden", "true"}},
-        element("line", {{"x1", "0"}, {"y1", "4"}, {"x2", "24"}, {"y2", "4"}, {"class", style_class(one.style)}}));
-    items += element("li", key + text(one.label));
+    const Html mark =
+        one.marks == Marks::dots
+            ? dot(12, 4, "3.5", one.style)
+            : element("line", {{"x1", "0"}, {"y1", "4"}, {"x2", "24"}, {"y2", "4"}, {"class", line_class(one.style)}});
+    items += element("li", element("svg", {{"viewBox", "0 0 24 8"}, {"class", "key"}, {"aria-hidden", "true"}}, mark) +
+                               text(one.label));
   }
   return element("ul", {{"class", "legend"}}, items);
+}
+
+Html draw_series(const Series& series, const Scale& x, const Scale& y) {
+  Html drawing;
+  std::string path;
+  for (const ChartPoint& p : series.points)
+    path += fmt::format("{}{:.1f},{:.1f}", path.empty() ? "" : " ", x.map(p.x), y.map(p.y));
+  const bool single = series.points.size() == 1;
+  if (series.marks != Marks::dots && !single) {
+    drawing += element("polyline", {{"points", path}, {"class", line_class(series.style)}});
+  }
+  if (series.marks == Marks::line && !single) return drawing;
+  for (const ChartPoint& p : series.points) {
+    drawing += dot(x.map(p.x), y.map(p.y), single ? "4" : "3", series.style, p.title);
+  }
+  return drawing;
 }
 
 Html figure(const ChartAxes& axes, const Html& drawing, const Html& below) {
@@ -202,7 +231,7 @@ Html line_chart(const ChartAxes& axes, const std::vector<Series>& series) {
   Range x, y;
   std::vector<Series> lines;
   for (const Series& one : series) {
-    Series line{one.label, thinned(one.points, axes.log_y), one.style};
+    Series line{one.label, thinned(one.points, axes), one.style, one.marks};
     for (const ChartPoint& p : line.points) x.add(p.x), y.add(p.y);
     if (!line.points.empty()) lines.push_back(std::move(line));
   }
@@ -210,21 +239,9 @@ Html line_chart(const ChartAxes& axes, const std::vector<Series>& series) {
     return element("figure",
                    element("figcaption", axes.title) + paragraph("No values: nothing was logged yet.", "note"));
   }
-  const Scale sx = x_scale(x), sy = y_scale(y, axes);
+  const Scale sx = x_scale(x, axes), sy = y_scale(y, axes);
   Html drawing = draw_axes(axes, sx, sy);
-  for (const Series& line : lines) {
-    std::string path;
-    for (const ChartPoint& p : line.points)
-      path += fmt::format("{}{:.1f},{:.1f}", path.empty() ? "" : " ", sx.map(p.x), sy.map(p.y));
-    if (line.points.size() == 1) {
-      const ChartPoint& p = line.points[0];
-      drawing += element(
-          "circle",
-          {{"cx", px(sx.map(p.x))}, {"cy", px(sy.map(p.y))}, {"r", "4"}, {"class", style_class(line.style) + " dot"}});
-    } else {
-      drawing += element("polyline", {{"points", path}, {"class", style_class(line.style)}});
-    }
-  }
+  for (const Series& line : lines) drawing += draw_series(line, sx, sy);
   return figure(axes, drawing, lines.size() > 1 ? legend(lines) : Html());
 }
 
@@ -243,16 +260,37 @@ Html symbol_scatter(const std::vector<SymbolPoint>& train, const std::vector<Sym
   Html drawing = draw_axes(axes, sx, sy) + svg_line(sx.map(0.1), sy.map(0.1), sx.map(1), sy.map(1), "diagonal");
   constexpr int kTestStyle = 1;
   for (const auto* points : {&train, &test}) {
-    const std::string style = style_class(points == &test ? kTestStyle : 0) + " dot";
+    const int style = points == &test ? kTestStyle : 0;
     for (std::size_t i = 0; i < points->size(); ++i) {
       const SymbolPoint& p = (*points)[i];
       if (!std::isfinite(p.symbol)) continue;
-      drawing += element(
-          "circle",
-          {{"cx", px(sx.map(jittered(i, p.level)))}, {"cy", px(sy.map(p.symbol))}, {"r", "2"}, {"class", style}});
+      drawing += dot(sx.map(jittered(i, p.level)), sy.map(p.symbol), "2", style);
     }
   }
   return figure(axes, drawing, legend({{"training images", {}, 0}, {"test images", {}, kTestStyle}}));
+}
+
+Html stacked_bars(const std::string& title, const std::vector<StackedBar>& bars) {
+  std::vector<Series> names;  // in the order of their first part
+  const auto style_of = [&names](const std::string& name) {
+    const auto known = std::ranges::find(names, name, &Series::label);
+    if (known != names.end()) return known->style;
+    names.push_back({name, {}, static_cast<int>(names.size()), Marks::dots});
+    return names.back().style;
+  };
+  Html content = element("figcaption", title);
+  for (const StackedBar& bar : bars) {
+    double whole = 0;
+    for (const auto& [name, size] : bar.parts) whole += size;
+    Html parts;
+    for (const auto& [name, size] : bar.parts) {
+      parts += element("span", {{"class", style_class(style_of(name), " hollow")},
+                                {"style", fmt::format("flex-grow:{:.4f}", size / whole)},
+                                {"title", fmt::format("{} {:.1f} %", name, 100 * size / whole)}});
+    }
+    content += element("small", bar.label) + element("div", {{"class", "bar"}}, parts);
+  }
+  return element("figure", content + legend(names));
 }
 
 Html heat_table(const HeatTable& table) {

@@ -1,9 +1,12 @@
+#include "kernels/conv2d/conv2d_cudnn.h"
+
 #include <cudnn.h>
 #include <fmt/format.h>
 
 #include <array>
 #include <type_traits>
 
+#include "kernels/common/algorithm_choice.h"
 #include "kernels/common/error.h"
 #include "kernels/common/handle.h"
 #include "kernels/conv2d/conv2d_packing.h"
@@ -64,6 +67,14 @@ Filter filter(const Conv2dDims& d) {
   return filter;
 }
 
+/// f32 without TF32, whose products have 10 bits.
+template <class T>
+constexpr cudnnMathType_t kMath = std::is_same_v<T, float> ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH;
+
+void set_math(const Convolution& convolution, cudnnMathType_t math) {
+  check_cudnn(cudnnSetConvolutionMathType(convolution.get(), math), "describe a convolution");
+}
+
 template <class T>
 Convolution convolution(const Conv2dDims& d) {
   Convolution convolution;
@@ -72,9 +83,7 @@ Convolution convolution(const Conv2dDims& d) {
   check_cudnn(cudnnSetConvolution2dDescriptor(convolution.get(), padding, padding, stride, stride, 1, 1,
                                               CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
               "describe a convolution");
-  // f32 without TF32, whose products have 10 bits.
-  const cudnnMathType_t math = std::is_same_v<T, float> ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH;
-  check_cudnn(cudnnSetConvolutionMathType(convolution.get(), math), "describe a convolution");
+  set_math(convolution, kMath<T>);
   return convolution;
 }
 
@@ -107,6 +116,7 @@ struct Forward {
   static constexpr Conv2dPass kPass = Conv2dPass::forward;
   using Performance = cudnnConvolutionFwdAlgoPerf_t;
   static constexpr auto kCandidates = cudnnGetConvolutionForwardAlgorithm_v7;
+  static constexpr auto kTry = cudnnFindConvolutionForwardAlgorithm;
   static constexpr auto kWorkspaceSize = cudnnGetConvolutionForwardWorkspaceSize;
   static constexpr auto kRun = cudnnConvolutionForward;
 };
@@ -114,6 +124,7 @@ struct BackwardData {
   static constexpr Conv2dPass kPass = Conv2dPass::backward_data;
   using Performance = cudnnConvolutionBwdDataAlgoPerf_t;
   static constexpr auto kCandidates = cudnnGetConvolutionBackwardDataAlgorithm_v7;
+  static constexpr auto kTry = cudnnFindConvolutionBackwardDataAlgorithm;
   static constexpr auto kWorkspaceSize = cudnnGetConvolutionBackwardDataWorkspaceSize;
   static constexpr auto kRun = cudnnConvolutionBackwardData;
 };
@@ -121,23 +132,25 @@ struct BackwardWeight {
   static constexpr Conv2dPass kPass = Conv2dPass::backward_weight;
   using Performance = cudnnConvolutionBwdFilterAlgoPerf_t;
   static constexpr auto kCandidates = cudnnGetConvolutionBackwardFilterAlgorithm_v7;
+  static constexpr auto kTry = cudnnFindConvolutionBackwardFilterAlgorithm;
   static constexpr auto kWorkspaceSize = cudnnGetConvolutionBackwardFilterWorkspaceSize;
   static constexpr auto kRun = cudnnConvolutionBackwardFilter;
 };
 
-/// A pass with the first deterministic algorithm in cuDNN's order of expected speed. First, Second and Result are
-/// descriptors. Workspace: weights or their gradient in cuDNN's layout, then cuDNN's own.
+/// A pass with the first deterministic algorithm in cuDNN's order of expected speed, or with the fastest of those that
+/// it tries. First, Second and Result are descriptors. Workspace: weights or their gradient in cuDNN's layout, then
+/// cuDNN's own.
 template <class T, class Pass, class First, class Second, class Result>
 class CudnnPlan : public Conv2dPlan {
  public:
-  CudnnPlan(const Conv2dDims& d, First first, Second second, Result result)
+  CudnnPlan(const Conv2dDims& d, AlgorithmChoice choice, First first, Second second, Result result)
       : dims_(d),
         first_(std::move(first)),
         second_(std::move(second)),
         convolution_(convolution<T>(d)),
         result_(std::move(result)),
         weight_bytes_((kElementBytes<T> * cudnn_weights(d).elements() + 255) / 256 * 256) {
-    choose_algorithm();
+    choose_algorithm(choice);
   }
 
   [[nodiscard]] std::size_t workspace_bytes() const override { return weight_bytes_ + algorithm_bytes_; }
@@ -156,16 +169,22 @@ class CudnnPlan : public Conv2dPlan {
   }
 
  private:
-  void choose_algorithm() {
+  /// cuDNN tries algorithms with its default kind of product, too, which for f32 is TF32.
+  static bool allows(cudnnMathType_t math) { return std::is_same_v<T, Bf16> || math == kMath<T>; }
+  void choose_algorithm(AlgorithmChoice choice) {
     constexpr int kMostCandidates = 16;
     std::array<typename Pass::Performance, kMostCandidates> candidates{};
     int count = 0;
-    check_cudnn(Pass::kCandidates(cudnn(), first_.get(), second_.get(), convolution_.get(), result_.get(),
-                                  kMostCandidates, &count, candidates.data()),
-                "list its algorithms for a convolution");
+    const bool tried = choice == AlgorithmChoice::measured;
+    const auto list = tried ? Pass::kTry : Pass::kCandidates;
+    check_cudnn(list(cudnn(), first_.get(), second_.get(), convolution_.get(), result_.get(), kMostCandidates, &count,
+                     candidates.data()),
+                tried ? "try its algorithms for a convolution" : "list its algorithms for a convolution");
     for (int i = 0; i < count; ++i) {
       const auto& candidate = candidates[static_cast<std::size_t>(i)];
-      if (candidate.status != CUDNN_STATUS_SUCCESS || candidate.determinism != CUDNN_DETERMINISTIC) continue;
+      if (candidate.status != CUDNN_STATUS_SUCCESS) continue;
+      if (tried ? !allows(candidate.mathType) : candidate.determinism != CUDNN_DETERMINISTIC) continue;
+      if (tried) set_math(convolution_, candidate.mathType);
       // Asked for once more: the list may assume another kind of product than the one that is set.
       const cudnnStatus_t status = Pass::kWorkspaceSize(cudnn(), first_.get(), second_.get(), convolution_.get(),
                                                         result_.get(), candidate.algo, &algorithm_bytes_);
@@ -173,7 +192,8 @@ class CudnnPlan : public Conv2dPlan {
       algorithm_ = candidate.algo;
       return;
     }
-    throw DeviceError("[cudnn] has no deterministic algorithm for a convolution of this model; set device.conv=own");
+    throw DeviceError(fmt::format("[cudnn] has no {}algorithm for a convolution of this model; set device.conv=own",
+                                  tried ? "" : "deterministic "));
   }
 
   void run_algorithm(const void* first, const void* second, void* result, bool accumulate, void* workspace,
@@ -194,13 +214,11 @@ class CudnnPlan : public Conv2dPlan {
   decltype(Pass::Performance::algo) algorithm_{};
 };
 
-}  // namespace
-
 template <class T>
-std::unique_ptr<Conv2dPlan> conv2d_cudnn_plan(Conv2dPass pass, const Conv2dDims& d) {
+std::unique_ptr<Conv2dPlan> plan_of(Conv2dPass pass, const Conv2dDims& d, AlgorithmChoice choice) {
   const auto plan = [&]<class Pass>(Pass, auto first, auto second, auto result) -> std::unique_ptr<Conv2dPlan> {
     using Plan = CudnnPlan<T, Pass, decltype(first), decltype(second), decltype(result)>;
-    return std::make_unique<Plan>(d, std::move(first), std::move(second), std::move(result));
+    return std::make_unique<Plan>(d, choice, std::move(first), std::move(second), std::move(result));
   };
   Tensor x = images<T>(d.n, d.h, d.w, d.ci), y = images<T>(d.n, d.ho(), d.wo(), d.co);
   if (pass == Conv2dPass::forward) return plan(Forward(), std::move(x), filter<T>(d), std::move(y));
@@ -208,7 +226,20 @@ std::unique_ptr<Conv2dPlan> conv2d_cudnn_plan(Conv2dPass pass, const Conv2dDims&
   return plan(BackwardWeight(), std::move(x), std::move(y), filter<T>(d));
 }
 
+}  // namespace
+
+template <class T>
+std::unique_ptr<Conv2dPlan> conv2d_cudnn_plan(Conv2dPass pass, const Conv2dDims& d) {
+  return plan_of<T>(pass, d, AlgorithmChoice::estimated);
+}
+template <class T>
+std::unique_ptr<Conv2dPlan> conv2d_tuned_cudnn_plan(Conv2dPass pass, const Conv2dDims& d) {
+  return plan_of<T>(pass, d, AlgorithmChoice::measured);
+}
+
 template std::unique_ptr<Conv2dPlan> conv2d_cudnn_plan<float>(Conv2dPass, const Conv2dDims&);
 template std::unique_ptr<Conv2dPlan> conv2d_cudnn_plan<Bf16>(Conv2dPass, const Conv2dDims&);
+template std::unique_ptr<Conv2dPlan> conv2d_tuned_cudnn_plan<float>(Conv2dPass, const Conv2dDims&);
+template std::unique_ptr<Conv2dPlan> conv2d_tuned_cudnn_plan<Bf16>(Conv2dPass, const Conv2dDims&);
 
 }  // namespace roap::cuda

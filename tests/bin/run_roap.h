@@ -33,6 +33,7 @@ struct Result {
   int exit_code = -1;
   int signal = 0;  ///< that killed it; then exit_code is -1
   std::string out, err;
+  long peak_kib = 0;  ///< of its resident memory
 };
 
 /// A running roap. Its standard streams go to files of `folder`, which is also its working folder.
@@ -71,9 +72,11 @@ class Process {
 
   Result wait() {
     int status = 0;
-    ::waitpid(pid_, &status, 0);
+    rusage usage{};
+    ::wait4(pid_, &status, 0, &usage);
     pid_ = -1;
     Result result;
+    result.peak_kib = usage.ru_maxrss;
     if (WIFEXITED(status)) result.exit_code = WEXITSTATUS(status);
     if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
     result.out = io::read_file(folder_ / "stdout.txt");

@@ -6,6 +6,7 @@ Only what the data and the task size differently is replaced: fc has one output,
 the stem and the number of channels. Exit status 1 when a name, a shape or a type does not fit.
 """
 
+import argparse
 import sys
 
 import torch
@@ -35,17 +36,17 @@ def load_grounder(path):
 
 
 def main():
-    if len(sys.argv) != 2:
-        print(__doc__, file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", metavar="MODEL.safetensors", help="of a checkpoint of a run with model.grounder = resnet18")
+    path = parser.parse_args().model
     try:
-        model = load_grounder(sys.argv[1])
+        model = load_grounder(path)
     except RuntimeError as error:
-        print(f"{sys.argv[1]}: {error}")
+        print(f"{path}: {error}")
         return 1
     with torch.no_grad():
         symbols = model(torch.zeros(2, model.conv1.in_channels, 32, 32))
-    print(f"{sys.argv[1]}: {len(model.state_dict())} tensors fit torchvision's resnet18, "
+    print(f"{path}: {len(model.state_dict())} tensors fit torchvision's resnet18, "
           f"output {symbols.flatten().tolist()}")
     return 0 if torch.isfinite(symbols).all() else 1
 

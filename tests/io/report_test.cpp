@@ -77,6 +77,44 @@ TEST(Chart, LongSeriesAreThinnedAndSeveralGetALegend) {
   expect_contains(chart, "s1 dashed");  // the ninth style repeats a colour with dashes
 }
 
+TEST(Chart, LogarithmicXPutsDecadesAtEqualDistances) {
+  const ChartAxes axes{.title = "c", .x = "x", .y = "", .log_y = true, .log_x = true};
+  const std::vector<ChartPoint> points{{-1, 1}, {0, 1}, {1, 1}, {10, 10}, {100, 100}};
+  const std::string chart = line_chart(axes, {{"run", points, 0}}).str();
+  const std::size_t path = chart.find("<polyline points=\"");
+  ASSERT_NE(path, std::string::npos);
+  double x[3] = {}, y[3] = {};
+  ASSERT_EQ(std::sscanf(chart.c_str() + path, "<polyline points=\"%lf,%lf %lf,%lf %lf,%lf\"", &x[0], &y[0], &x[1],
+                        &y[1], &x[2], &y[2]),
+            6)
+      << chart.substr(path, 100);
+  EXPECT_GT(x[1] - x[0], 100);
+  EXPECT_NEAR(x[1] - x[0], x[2] - x[1], 0.11);
+  EXPECT_NEAR(y[0] - y[1], y[1] - y[2], 0.11);
+  for (const char* tick : {">1<", ">10<", ">100<"}) EXPECT_GE(occurrences(chart, tick), 2u) << tick;  // of both axes
+}
+
+TEST(Chart, DotsHaveTitlesAndNoLine) {
+  const Series dots{"cloud", {{1, 1, "first <dot>"}, {2, 2}}, kChartColours, Marks::dots};
+  const std::string chart = line_chart({"c", "x", ""}, {dots}).str();
+  EXPECT_EQ(occurrences(chart, "<circle"), 2u);
+  EXPECT_EQ(occurrences(chart, "<polyline"), 0u);
+  expect_contains(chart, "<title>first &lt;dot&gt;</title>");
+  expect_contains(chart, "s0 hollow dot");
+  Series both = dots;
+  both.marks = Marks::both;
+  EXPECT_EQ(occurrences(line_chart({"c", "x", ""}, {both}).str(), "<polyline"), 1u);
+}
+
+TEST(StackedBars, SharesOfEachBarAndOneLegend) {
+  const std::string bars = stacked_bars("time", {{"first <bar>", {{"a", 1}, {"b", 3}}}, {"second", {{"b", 5}}}}).str();
+  for (const char* part : {"first &lt;bar&gt;", "title=\"a 25.0 %\"", "title=\"b 75.0 %\"", "title=\"b 100.0 %\""}) {
+    expect_contains(bars, part);
+  }
+  EXPECT_EQ(occurrences(bars, "<li>"), 2u);
+  EXPECT_EQ(occurrences(bars, "class=\"s1\""), 2u) << "b looks the same in both bars";
+}
+
 TEST(Confusion, SharesOfEachTrueLevel) {
   const std::string table = confusion_table({{1, 0.1}, {1, 0.14}, {1, 0.16}, {1, -5}, {10, 99}, {2, kInfinity}}).str();
   expect_contains(table, ">75<");

@@ -23,6 +23,7 @@ bool same_place(const Caller& a, const Caller& b) {
 void open_barrier(Block& block, BlockBarrier& barrier) {
   const BlockBarrier done = barrier;
   barrier = {};
+  ++scheduler().counts().barriers;
   scheduler().made_progress();
   for (Warp& warp : block.warps) {
     const std::uint32_t lanes = done.waiting[warp.index];
@@ -86,6 +87,7 @@ struct ClusterBarrier {
 
 void open_cluster_barrier_if_complete() {
   if (cluster_barrier.arrived < scheduler().live_threads()) return;
+  ++scheduler().counts().barriers;
   scheduler().made_progress();
   cluster_barrier.arrived = 0;
   for (Block* block : scheduler().cluster()) {

@@ -70,6 +70,15 @@ void write_box(const TensorMap& map, std::int64_t row, std::int64_t column, std:
   }
 }
 
+/// Of the box that begins at (row, column): what lies in the matrix.
+std::uint64_t bytes_inside(const TensorMap& map, std::int64_t row, std::int64_t column) {
+  const auto inside = [](std::int64_t begin, std::uint32_t count, std::uint64_t size) {
+    const std::int64_t end = std::min(begin + std::int64_t{count}, static_cast<std::int64_t>(size));
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(end - std::max<std::int64_t>(begin, 0), 0));
+  };
+  return inside(row, map.box_rows, map.rows) * inside(column, map.box_columns, map.columns) * map.element_bytes;
+}
+
 TensorMap checked_map(const CUtensorMap* map, const Caller& caller) {
   TensorMap kept{};
   std::memcpy(&kept, map->opaque, sizeof kept);
@@ -112,6 +121,7 @@ void start_bulk_copy(const char* operation, void* shared, const void* global, st
                      fmt::format("{} of {} bytes: must be a multiple of 16", operation, bytes), caller);
   }
   check_global(global, bytes, 16, operation, caller);
+  scheduler().counts().copied_bytes += bytes;
   start_copies(operation, shared, bytes, 16, barrier, blocks, caller,
                [global, bytes](const Target& target) { std::memcpy(target.data(), global, bytes); });
 }
@@ -119,6 +129,7 @@ void start_bulk_copy(const char* operation, void* shared, const void* global, st
 void start_tensor_copy(const char* operation, void* shared, const CUtensorMap* map, int row, int column,
                        std::uint64_t* barrier, std::uint32_t blocks, const Caller& caller) {
   const TensorMap kept = checked_map(map, caller);
+  scheduler().counts().copied_bytes += bytes_inside(kept, row, column);
   start_copies(operation, shared, kept.box_rows * kept.box_columns * kept.element_bytes, 128, barrier, blocks, caller,
                [kept, row, column](const Target& target) {
                  write_box(kept, row, column, target.block->arena.data(), target.offset);

@@ -22,6 +22,7 @@ void start(const char* operation, void* shared, const void* global, unsigned byt
   simt::checked_shared(shared, bytes, bytes, operation, caller);
   simt::check_global(global, static_cast<std::size_t>(valid_bytes), bytes, operation, caller);
   std::memset(shared, 0xff, bytes);
+  scheduler().counts().copied_bytes += static_cast<unsigned>(valid_bytes);
   simt::Thread& self = scheduler().current();
   self.copies.push_back({shared, global, bytes, static_cast<unsigned>(valid_bytes), self.open_group});
 }

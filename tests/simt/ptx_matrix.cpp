@@ -28,6 +28,9 @@ int column_of(unsigned lane, int i) { return static_cast<int>(lane % 4) * 2 + i 
 /// d += a b for a warp's fragments, gathered into whole matrices by `gather`.
 template <int kDepth, class Gather>
 void multiply(Warp& warp, Gather gather) {
+  simt::KernelCounts& counts = simt::scheduler().counts();
+  ++counts.mma;
+  counts.multiplies += 16 * 8 * kDepth;
   float a[16][kDepth], b[kDepth][8], d[16][8];
   for (unsigned lane = 0; lane < simt::kLanes; ++lane) {
     const auto& mine = warp.operand<MmaOperand>(lane);

@@ -98,6 +98,9 @@ void issue(const Caller& caller) {
   }
   Accumulators& accumulators = find_or_add(group, warps, mine.columns);
   ++accumulators.products;
+  KernelCounts& counts = scheduler().counts();
+  ++counts.wgmma;
+  counts.multiplies += std::uint64_t{kRows} * mine.columns * kDepth;
   group.open.push_back({&accumulators, mine.a_registers != nullptr ? gather_a(warps) : std::vector<float>(), mine.a,
                         mine.b, mine.accumulate, caller});
 }

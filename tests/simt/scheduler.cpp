@@ -104,6 +104,7 @@ cudaError_t Scheduler::run(const KernelLaunch& launch) {
   }
   host_ = Fiber{};
   launch_ = &launch;
+  counts_ = &start_counting(launch);
   ++launch_number_;
   random_ = Random(seed_ * 1000003 + launches_of_seed_++);
   layout_ = SharedLayout(launch.dynamic_bytes);
@@ -122,6 +123,7 @@ cudaError_t Scheduler::run(const KernelLaunch& launch) {
     run_cluster();
     if (error_ == cudaSuccess) check_after_cluster();
   }
+  counts_->shared_bytes = std::max(counts_->shared_bytes, layout_.bytes());
   if (error_ != cudaSuccess) fibers_.clear();  // threads that never ended
   return error_;
 }

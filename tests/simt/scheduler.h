@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/simt/counts.h"
 #include "tests/simt/machine.h"
 #include "tests/simt/random.h"
 
@@ -26,6 +27,8 @@ class Scheduler {
   // For the operations of running threads.
   [[nodiscard]] Thread& current() const { return *current_; }
   [[nodiscard]] const KernelLaunch& launch() const { return *launch_; }
+  /// Of the kernel that runs.
+  [[nodiscard]] KernelCounts& counts() { return *counts_; }
   [[nodiscard]] SharedLayout& layout() { return layout_; }
   [[nodiscard]] unsigned long long launch_number() const { return launch_number_; }
   [[nodiscard]] const std::vector<Block*>& cluster() const { return cluster_; }
@@ -60,6 +63,7 @@ class Scheduler {
   [[nodiscard]] std::string describe_address(const void* address) const;
 
  private:
+  static KernelCounts& start_counting(const KernelLaunch& launch);
   static void fiber_body();
   void suspend();
   void start_cluster(std::uint64_t number);
@@ -89,6 +93,7 @@ class Scheduler {
   std::vector<std::unique_ptr<Block>> blocks_;
 
   const KernelLaunch* launch_ = nullptr;
+  KernelCounts* counts_ = nullptr;
   SharedLayout layout_;
   std::vector<Block*> cluster_;
   Thread* current_ = nullptr;

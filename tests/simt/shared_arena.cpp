@@ -73,6 +73,12 @@ std::string SharedLayout::add(SharedArray& array) {
   return end_ <= kArenaBytes ? std::string() : fmt::format("too many shared arrays for the emulator ({})", array.name);
 }
 
+std::size_t SharedLayout::bytes() const {
+  std::size_t bytes = 0;
+  for (const SharedRegion& region : regions_) bytes += region.bytes;
+  return bytes;
+}
+
 const SharedRegion* SharedLayout::find(std::size_t offset, std::size_t bytes) const {
   for (const SharedRegion& region : regions_) {
     if (offset >= region.offset && offset + bytes <= region.offset + region.bytes) return &region;

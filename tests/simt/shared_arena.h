@@ -32,6 +32,8 @@ class SharedLayout {
   /// Gives a static array its place. Returns why there is none left, or an empty string.
   std::string add(SharedArray& array);
   [[nodiscard]] const std::vector<SharedRegion>& regions() const { return regions_; }
+  /// Of all regions together.
+  [[nodiscard]] std::size_t bytes() const;
   /// The region that contains these bytes, or null.
   [[nodiscard]] const SharedRegion* find(std::size_t offset, std::size_t bytes) const;
   /// Bytes that a block may access, guard zones included: whole pages.

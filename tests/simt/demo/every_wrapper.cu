@@ -104,6 +104,12 @@ __device__ void vectors(const T* x, T* y, int count) {
 
 // Two kernels, because code that follows an instruction that an architecture lacks is not compiled for it.
 
+/// Computes  nothing of use: every wrapper and helper that sm_80 has, once
+/// Shapes    out [131], x [16], y [16]
+/// Mapping   one block of four warps
+/// Memory    as the wrappers come
+/// Numerics  none
+/// Limits    compiled, never run
 __global__ void __launch_bounds__(128) wrappers_of_sm80_kernel(float* out, const float* x, __nv_bfloat16* y) {
   ROAP_SHARED_ALIGNED(tile, 128, float[1024]);
   fragments(out, tile);
@@ -117,6 +123,12 @@ __global__ void __launch_bounds__(128) wrappers_of_sm80_kernel(float* out, const
   out[2] += unpack_bf16(pack_bf16(x[0], x[1])).y;
 }
 
+/// Computes  nothing of use: every wrapper that sm_90a adds, once
+/// Shapes    out [128 * 128], x [32], map of a bf16 matrix [64, 64]
+/// Mapping   a cluster of two blocks of one warpgroup
+/// Memory    as the wrappers come
+/// Numerics  none
+/// Limits    compiled, never run; sm_90a
 __global__ void __launch_bounds__(128, 1)
     wrappers_of_sm90_kernel(float* out, const float* x, const __grid_constant__ CUtensorMap map) {
   ROAP_SHARED(barrier, std::uint64_t);

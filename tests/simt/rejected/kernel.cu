@@ -3,6 +3,12 @@
 
 // Compiles as it is; each of the macros adds a line that must not (see CMakeLists.txt).
 
+/// Computes  sum = x, and adds the integer part of x to count
+/// Shapes    sum [1], count [1]
+/// Mapping   any one thread
+/// Memory    both written, count read
+/// Numerics  none
+/// Limits    with a macro: does not compile for the emulator
 __global__ void kernel(float* sum, int* count, float x) {
   atomicAdd(count, static_cast<int>(x));
 #ifdef REJECT_FLOAT_ATOMIC
