@@ -7,7 +7,8 @@
 
 namespace roap {
 
-/// Inputs x [n, h, w, ci] (f32 or bf16), w [co, ci, kh, kw]; output y [n, ho, wo, co] of the type of x.
+/// Inputs x [n, h, w, ci] (f32 or bf16), w [co, rows, columns, ci] of the taps it holds; output y [n, ho, wo, co] of
+/// the type of x.
 class Conv2dOp : public Op {
  public:
   explicit Conv2dOp(Conv2dParams params) : params_(params) {}
@@ -56,7 +57,8 @@ class Conv2dBackwardWeightOp : public Op {
 };
 
 /// Appends y = conv(x) with weight NAME.weight [out_channels, ci, kernel, kernel], initialised like torchvision's
-/// ResNet: normal with variance 2 / (out_channels kernel^2).
+/// ResNet: normal with variance 2 / (out_channels kernel^2). In memory are the taps that the store asks for
+/// (StoredTaps), as OHWI.
 TensorId conv2d(Graph& graph, const std::string& name, TensorId x, std::int64_t out_channels, std::int64_t kernel,
                 Conv2dParams params = {});
 
