@@ -20,7 +20,12 @@ TensorId Graph::external(std::string name, TensorSpec spec) {
 }
 
 TensorId Graph::parameter(const std::string& name, Shape shape, Initializer initializer) {
-  return add({name, f32(shape), Storage::persistent, store_->declare(name, shape, initializer), true, true});
+  return parameter(name, shape, initializer, {});
+}
+
+TensorId Graph::parameter(const std::string& name, Shape shape, Initializer initializer, const TapWindow& taps) {
+  const Slot slot = store_->declare(name, shape, initializer, taps);
+  return add({name, f32(slot.stored_shape()), Storage::persistent, slot, true, true});
 }
 
 TensorId Graph::buffer(const std::string& name, Shape shape, Initializer initializer) {
@@ -28,7 +33,7 @@ TensorId Graph::buffer(const std::string& name, Shape shape, Initializer initial
 }
 
 TensorId Graph::persistent(std::string name, const Slot& slot) {
-  return add({std::move(name), f32(slot.shape), Storage::persistent, slot, false, true});
+  return add({std::move(name), f32(slot.stored_shape()), Storage::persistent, slot, false, true});
 }
 
 TensorId Graph::activation(std::string name, TensorSpec spec) {

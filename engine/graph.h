@@ -53,6 +53,8 @@ class Graph {
   TensorId external(std::string name, TensorSpec spec);
   /// A trainable weight of the store, declared there at first use.
   TensorId parameter(const std::string& name, Shape shape, Initializer initializer);
+  /// The weights [co, ci, kh, kw] of a convolution, of which these taps are in memory, as [co, rows, columns, ci].
+  TensorId parameter(const std::string& name, Shape shape, Initializer initializer, const TapWindow& taps);
   /// A persistent tensor without gradient (running statistics).
   TensorId buffer(const std::string& name, Shape shape, Initializer initializer);
   /// A view of a persistent slot, for example a whole arena (see ParameterStore::all).

@@ -71,8 +71,8 @@ struct Model::SynthesisGraph {
   }
 };
 
-Model::Model(const Config& config, const ProblemShape& problem, DeviceKind device)
-    : config_(config), problem_(problem), sketch_(make_sketch(config, problem.symbols)), store_(device) {
+Model::Model(const Config& config, const ProblemShape& problem, DeviceKind device, StoredTaps taps)
+    : config_(config), problem_(problem), sketch_(make_sketch(config, problem.symbols)), store_(device, taps) {
   ground_graphs_[1] = std::make_shared<GroundGraph>(store_, *this, 1);
   if (method_parts(config).programs) {
     const int pairs = static_cast<int>(config.train.pairs_per_step);

@@ -38,7 +38,8 @@ ProblemShape problem_shape(const PairSource& source);
 class Model {
  public:
   /// Declares all weights, grounder first, and initialises them from `config.train.seed`. `device` must be set up.
-  Model(const Config& config, const ProblemShape& problem, DeviceKind device = DeviceKind::cpu);
+  Model(const Config& config, const ProblemShape& problem, DeviceKind device = DeviceKind::cpu,
+        StoredTaps taps = StoredTaps::live);
 
   [[nodiscard]] const Config& config() const { return config_; }
   [[nodiscard]] const ProblemShape& problem() const { return problem_; }

@@ -71,7 +71,7 @@ class ConvolutionPeer : public OneDnnPeer {
       : OneDnnPeer(c.out<float>(0), c.out_shape(0).count()) {
     const Dims stride{d.stride, d.stride}, padding{d.padding, d.padding};
     const Memory::desc x({d.n, d.ci, d.h, d.w}, kF32, Tag::nhwc), y({d.n, d.co, d.ho(), d.wo()}, kF32, Tag::nhwc);
-    const Memory::desc any({d.co, d.ci, d.kh, d.kw}, kF32, Tag::any), plain({d.co, d.ci, d.kh, d.kw}, kF32, Tag::oihw);
+    const Memory::desc any({d.co, d.ci, d.kh, d.kw}, kF32, Tag::any), plain({d.co, d.ci, d.kh, d.kw}, kF32, Tag::ohwi);
     constexpr auto kDirect = dnnl::algorithm::convolution_direct;
     const dnnl::convolution_forward::primitive_desc forward(
         {dnnl::prop_kind::forward_training, kDirect, x, any, y, stride, padding, padding}, engine());

@@ -5,11 +5,13 @@
 #include <memory>
 
 #include "kernels/common/cuda_types.h"
+#include "kernels/common/tap_window.h"
 
-// 2-D convolution without bias (cross-correlation), images NHWC, weights OIHW:
-//   y[n, oy, ox, o] = sum over i, ky, kx of x[n, oy s + ky - p, ox s + kx - p, i] w[o, i, ky, kx],  zero outside the
+// 2-D convolution without bias (cross-correlation), images NHWC, weights OHWI:
+//   y[n, oy, ox, o] = sum over i, ky, kx of x[n, oy s + ky - p, ox s + kx - p, i] w[o, ky, kx, i],  zero outside the
 //   image.
-// Gradients: dx and dw are the adjoints of this linear map.
+// Gradients: dx and dw are the adjoints of this linear map. Taps that only ever meet padding are dead: their gradient
+// is zero, and w may leave them out.
 
 namespace roap {
 
@@ -17,12 +19,14 @@ namespace roap {
 struct Conv2dParams {
   std::int64_t stride = 1;
   std::int64_t padding = 0;
+  std::int64_t live_of = 0;  ///< side of the square kernel of which w holds the live taps alone; 0: w is the kernel
 };
 
 /// Sizes; padding < kernel, so that every output position meets the image.
 struct Conv2dDims {
   std::int64_t n = 0, h = 0, w = 0, ci = 0, co = 0, kh = 0, kw = 0;
   std::int64_t stride = 1, padding = 0;
+  bool live_taps_only = false;  ///< whether w and dw hold the live taps alone
   [[nodiscard]] std::int64_t ho() const { return (h + 2 * padding - kh) / stride + 1; }
   [[nodiscard]] std::int64_t wo() const { return (w + 2 * padding - kw) / stride + 1; }
   bool operator==(const Conv2dDims&) const = default;
@@ -47,6 +51,15 @@ Conv2dAxis live_taps(std::int64_t in, std::int64_t kernel, std::int64_t stride, 
 inline Conv2dAxis vertical_axis(const Conv2dDims& d) { return live_taps(d.h, d.kh, d.stride, d.padding); }
 inline Conv2dAxis horizontal_axis(const Conv2dDims& d) { return live_taps(d.w, d.kw, d.stride, d.padding); }
 
+/// The live taps among those of the kernel.
+TapWindow live_window(const Conv2dDims& d);
+/// The taps of the kernel that w and dw hold: all, or the live ones.
+TapWindow stored_window(const Conv2dDims& d);
+/// The live taps among those that w and dw hold.
+TapWindow live_in_stored(const Conv2dDims& d);
+/// Elements of w and dw [co, rows, columns, ci].
+inline std::int64_t weight_count(const Conv2dDims& d) { return d.co * stored_window(d).count() * d.ci; }
+
 enum class Conv2dPass { forward, backward_data, backward_weight };
 
 namespace cpu {
@@ -60,9 +73,10 @@ class Conv2dPlan {
   Conv2dPlan& operator=(const Conv2dPlan&) = delete;
   virtual ~Conv2dPlan() = default;
   [[nodiscard]] virtual std::size_t workspace_bytes() const = 0;
-  /// forward:         a = x [n, h, w, ci],    b = w [co, ci, kh, kw]  -> result = y [n, ho, wo, co]
-  /// backward_data:   a = dy [n, ho, wo, co], b = w [co, ci, kh, kw]  -> result = dx, added where `accumulate`
-  /// backward_weight: a = dy [n, ho, wo, co], b = x [n, h, w, ci]     -> result = dw [co, ci, kh, kw]
+  /// forward:         a = x [n, h, w, ci],    b = w                -> result = y [n, ho, wo, co]
+  /// backward_data:   a = dy [n, ho, wo, co], b = w                -> result = dx, added where `accumulate`
+  /// backward_weight: a = dy [n, ho, wo, co], b = x [n, h, w, ci]  -> result = dw
+  /// w and dw are [co, rows, columns, ci] of stored_window.
   /// `workspace`: 64-byte aligned memory of workspace_bytes().
   virtual void run(const float* a, const float* b, float* result, bool accumulate, std::byte* workspace) = 0;
 };

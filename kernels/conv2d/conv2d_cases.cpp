@@ -27,11 +27,17 @@ void run_backward_weight(const Op& op, const RunContext& c) {
   reference::conv2d_backward_weight(d, c.in<Real>(0), c.in<Real>(1), c.out<Real>(0));
 }
 
+Shape w_shape(const Conv2dDims& d) {
+  const TapWindow taps = stored_window(d);
+  return {d.co, taps.rows, taps.columns, d.ci};
+}
+
 OpCase conv2d_case(const Conv2dDims& d, bool performance = false) {
   OpCase c;
   c.name = fmt::format("n{}_{}x{}x{}_to{}_k{}x{}_s{}_p{}", d.n, d.h, d.w, d.ci, d.co, d.kh, d.kw, d.stride, d.padding);
-  c.op = std::make_shared<Conv2dOp>(Conv2dParams{d.stride, d.padding});
-  c.inputs = {CaseInput::normal("x", {d.n, d.h, d.w, d.ci}), CaseInput::normal("w", {d.co, d.ci, d.kh, d.kw}, 0, 0.3)};
+  c.op = std::make_shared<Conv2dOp>(Conv2dParams{d.stride, d.padding, d.live_taps_only ? d.kh : 0});
+  c.inputs = {CaseInput::normal("x", {d.n, d.h, d.w, d.ci}), CaseInput::normal("w", w_shape(d), 0, 0.3)};
+  if (d.live_taps_only) c.name += "_live";
   c.performance = performance;
   return c;
 }
@@ -41,7 +47,7 @@ OpCase bf16_case(const Conv2dDims& d) {
   OpCase c = conv2d_case(d);
   c.name += "_bf16";
   c.inputs = {CaseInput::normal("x", {d.n, d.h, d.w, d.ci}).in_bf16(),
-              CaseInput::integers("w", f32({d.co, d.ci, d.kh, d.kw}), -9, 9)};
+              CaseInput::integers("w", f32(w_shape(d)), -9, 9)};
   return c;
 }
 
@@ -75,17 +81,21 @@ OperatorTests conv2d_tests() {
                  conv2d_case({7, 2, 2, 17, 16, 3, 3, 1, 1}),
                  conv2d_case({5, 2, 2, 16, 64, 3, 3, 2, 1}),  // 2x2 to 1x1: 4 live taps of 9
                  conv2d_case({5, 2, 2, 16, 64, 1, 1, 2, 0}),
-                 conv2d_case({6, 1, 1, 64, 65, 3, 3, 1, 1}),    // the centre tap alone
-                 conv2d_case({3, 1, 5, 3, 4, 3, 3, 1, 1}),      // one live row of taps
-                 conv2d_case({2, 2, 3, 2, 3, 5, 7, 3, 4}),      // a gap between live taps
-                 conv2d_case({2, 3, 9, 4, 6, 2, 5, 2, 1}),      // kernel not square
-                 conv2d_case({61, 8, 8, 32, 32, 3, 3, 1, 1}),   // several chunks of two sizes
-                 conv2d_case({300, 4, 4, 32, 17, 3, 3, 2, 1}),  // several blocks of images at each position
+                 conv2d_case({6, 1, 1, 64, 65, 3, 3, 1, 1}),        // the centre tap alone
+                 conv2d_case({3, 1, 5, 3, 4, 3, 3, 1, 1}),          // one live row of taps
+                 conv2d_case({6, 1, 1, 64, 65, 3, 3, 1, 1, true}),  // the same, where w has no other taps
+                 conv2d_case({5, 2, 2, 16, 64, 3, 3, 2, 1, true}),
+                 conv2d_case({3, 1, 5, 3, 4, 3, 3, 1, 1, true}),
+                 conv2d_case({2, 3, 3, 3, 5, 7, 7, 2, 3, true}),  // 5 of 7 rows and columns
+                 conv2d_case({2, 2, 3, 2, 3, 5, 7, 3, 4}),        // a gap between live taps
+                 conv2d_case({2, 3, 9, 4, 6, 2, 5, 2, 1}),        // kernel not square
+                 conv2d_case({61, 8, 8, 32, 32, 3, 3, 1, 1}),     // several chunks of two sizes
+                 conv2d_case({300, 4, 4, 32, 17, 3, 3, 2, 1}),    // several blocks of images at each position
                  conv2d_case({192, 32, 32, 3, 64, 7, 7, 2, 3}, true),
                  conv2d_case({192, 8, 8, 64, 64, 3, 3, 1, 1}, true),
                  conv2d_case({192, 4, 4, 128, 128, 3, 3, 1, 1}, true),
                  conv2d_case({192, 2, 2, 256, 256, 3, 3, 1, 1}, true),
-                 conv2d_case({192, 1, 1, 512, 512, 3, 3, 1, 1}, true),
+                 conv2d_case({192, 1, 1, 512, 512, 3, 3, 1, 1, true}, true),
                  bf16_case({1, 1, 1, 1, 1, 1, 1, 1, 0}),
                  bf16_case({3, 8, 8, 1, 16, 7, 7, 2, 3}),
                  bf16_case({2, 9, 7, 3, 17, 7, 7, 2, 3}),
@@ -98,6 +108,9 @@ OperatorTests conv2d_tests() {
                  bf16_case({2, 6, 7, 16, 8, 5, 3, 1, 1}),   // more taps than a block holds at a time
                  bf16_case({7, 2, 2, 17, 16, 3, 3, 1, 1}),
                  bf16_case({6, 1, 1, 64, 65, 3, 3, 1, 1}),
+                 bf16_case({6, 1, 1, 64, 65, 3, 3, 1, 1, true}),
+                 bf16_case({5, 2, 2, 16, 64, 3, 3, 2, 1, true}),
+                 bf16_case({2, 3, 3, 3, 17, 7, 7, 2, 3, true}),
                  bf16_case({17, 8, 8, 64, 64, 3, 3, 1, 1}),  // the layers of ResNet-18 on 32 x 32 images
                  bf16_case({3, 8, 8, 64, 128, 3, 3, 2, 1}),
                  bf16_case({3, 8, 8, 64, 128, 1, 1, 2, 0}),

@@ -31,16 +31,27 @@ Conv2dAxis live_taps(std::int64_t in, std::int64_t kernel, std::int64_t stride, 
   return {in, whole.out, stride, first, last - first + 1, padding - first};
 }
 
+TapWindow live_window(const Conv2dDims& d) {
+  const Conv2dAxis y = vertical_axis(d), x = horizontal_axis(d);
+  return {y.first_tap, x.first_tap, y.taps, x.taps};
+}
+
+TapWindow stored_window(const Conv2dDims& d) { return d.live_taps_only ? live_window(d) : TapWindow{0, 0, d.kh, d.kw}; }
+
+TapWindow live_in_stored(const Conv2dDims& d) {
+  const TapWindow live = live_window(d), stored = stored_window(d);
+  return {live.first_row - stored.first_row, live.first_column - stored.first_column, live.rows, live.columns};
+}
+
 namespace cpu {
 
 namespace {
 
-dnnl::memory::desc oihw_live_part(const Conv2dDims& d) {
+dnnl::memory::desc live_part(const Conv2dDims& d) {
   using Memory = dnnl::memory;
-  const Conv2dAxis y = vertical_axis(d);
-  const Conv2dAxis x = horizontal_axis(d);
-  const Memory::desc whole({d.co, d.ci, d.kh, d.kw}, Memory::data_type::f32, Memory::format_tag::oihw);
-  return whole.submemory_desc({d.co, d.ci, y.taps, x.taps}, {0, 0, y.first_tap, x.first_tap});
+  const TapWindow stored = stored_window(d), live = live_in_stored(d);
+  const Memory::desc whole({d.co, d.ci, stored.rows, stored.columns}, Memory::data_type::f32, Memory::format_tag::ohwi);
+  return whole.submemory_desc({d.co, d.ci, live.rows, live.columns}, {0, 0, live.first_row, live.first_column});
 }
 
 dnnl::reorder reorder_primitive(const dnnl::memory& from, const dnnl::memory& to) {
@@ -57,10 +68,10 @@ bool prefers_positions(Conv2dPass pass, const Conv2dDims& d) {
 }  // namespace
 
 LiveWeights::LiveWeights(const Conv2dDims& d, const dnnl::memory::desc& layout)
-    : weights_(oihw_live_part(d), onednn_engine(), nullptr),
+    : weights_(live_part(d), onednn_engine(), nullptr),
       live_(layout, onednn_engine(), nullptr),
-      weight_bytes_(static_cast<std::size_t>(d.co * d.ci * d.kh * d.kw) * sizeof(float)),
-      all_live_(vertical_axis(d).taps == d.kh && horizontal_axis(d).taps == d.kw),
+      weight_bytes_(static_cast<std::size_t>(weight_count(d)) * sizeof(float)),
+      all_live_(live_window(d) == stored_window(d)),
       gather_(reorder_primitive(weights_, live_)),
       scatter_(reorder_primitive(live_, weights_)) {}
 

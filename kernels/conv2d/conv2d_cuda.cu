@@ -13,59 +13,62 @@ namespace roap::cuda {
 
 namespace {
 
-constexpr int kPackThreads = 128;
+constexpr int kPackTile = 32, kPackLines = 8;
 
-/// Computes  packed[tap][row][k] = w of the tap's output and input channel
-/// Shapes    w [co, ci, kh, kw], packed as PackedWeights says
-/// Mapping   a thread owns (row, k) of all taps, neighbours along k
-/// Memory    the packed taps of w once (4 of every 4 kh kw bytes when one tap is live), packed once
+/// Computes  packed[tap][row][k] = w of the tap's output and input channel, 0 where w has none
+/// Shapes    w [co, kh, kw, ci], packed as PackedWeights says
+/// Mapping   a block owns 32 rows by 32 k of one tap
+/// Memory    the packed taps of w once, packed once; a tile is turned in shared memory, so that both are coalesced
 /// Numerics  one rounding to T
 template <class T>
-__global__ void __launch_bounds__(kPackThreads) conv2d_pack_kernel(PackedWeights p, const float* w, T* packed) {
-  const int k = static_cast<int>(blockIdx.x) * kPackThreads + static_cast<int>(threadIdx.x);
-  const int row = static_cast<int>(blockIdx.y);
-  if (k >= p.depth_padded) return;
-  const bool inside = row < p.rows && k < p.depth;
-  const std::int64_t pair =
-      p.transposed ? static_cast<std::int64_t>(k) * p.rows + row : static_cast<std::int64_t>(row) * p.depth + k;
-  const float* from = w + pair * p.kh * p.kw;
-  T* to = packed + row * p.row_stride + k;
-  for (int ky = 0; ky < p.taps_y; ++ky) {
-    for (int kx = 0; kx < p.taps_x; ++kx, to += p.tap_stride) {
-      *to = from_float<T>(inside ? from[(p.first_tap_y + ky) * p.kw + p.first_tap_x + kx] : 0.0f);
-    }
+__global__ void __launch_bounds__(kPackTile* kPackLines)
+    conv2d_pack_kernel(PackedWeights p, const float* w, T* packed) {
+  ROAP_SHARED(tile, float[kPackTile][kPackTile + 1]);
+  const int lane = static_cast<int>(threadIdx.x) % kPackTile, line = static_cast<int>(threadIdx.x) / kPackTile;
+  const int first_k = static_cast<int>(blockIdx.x) * kPackTile, first_row = static_cast<int>(blockIdx.y) * kPackTile;
+  const int tap = static_cast<int>(blockIdx.z);
+  const int ky = p.first_tap_y + tap / p.taps_x, kx = p.first_tap_x + tap % p.taps_x;
+  const bool stored = ky >= 0 && ky < p.kh && kx >= 0 && kx < p.kw;
+  const int outputs = p.transposed ? p.depth : p.rows, inputs = p.transposed ? p.rows : p.depth;
+  const int first_output = p.transposed ? first_k : first_row, input = (p.transposed ? first_row : first_k) + lane;
+#pragma unroll
+  for (int j = line; j < kPackTile; j += kPackLines) {
+    const std::int64_t from = (static_cast<std::int64_t>(first_output + j) * p.kh + ky) * p.kw + kx;
+    const bool inside = stored && first_output + j < outputs && input < inputs;
+    tile[j][lane] = inside ? w[from * inputs + input] : 0.0f;
+  }
+  __syncthreads();
+  T* to = packed + tap * p.tap_stride + first_row * p.row_stride + first_k + lane;
+#pragma unroll
+  for (int j = line; j < kPackTile; j += kPackLines) {
+    if (first_row + j >= p.rows_padded || first_k + lane >= p.depth_padded) continue;
+    to[j * p.row_stride] = from_float<T>(p.transposed ? tile[lane][j] : tile[j][lane]);
   }
 }
 
-constexpr int kAddChannels = 32;  // of a block, at most
+constexpr int kAddThreads = 256;
 
-/// Computes  dw[o, i, ky, kx] = sum over splits of parts[split, o, tap, i], 0 for taps without parts
-/// Shapes    parts as WeightParts says, dw [co, ci, kh, kw]
-/// Mapping   a block owns `channels` input channels of an output channel; a thread some (tap, channel), neighbours
-/// along
-///           channels
-/// Memory    parts once, dw once; dw is put together in shared memory, so that both are coalesced
+/// Computes  dw[o, ky, kx, i] = sum over splits of parts[split, o, tap, i], 0 for taps without parts
+/// Shapes    parts as WeightParts says, dw [co, rows, columns, ci]
+/// Mapping   a thread owns one element, neighbours along i
+/// Memory    parts once, dw once
 /// Numerics  splits in ascending order
 template <class T>
-__global__ void conv2d_add_parts_kernel(Conv2dDims d, WeightParts p, int channels, const T* parts, float* dw) {
-  float* out = dynamic_shared<float>();
-  const int kernel = static_cast<int>(d.kh * d.kw), kw = static_cast<int>(d.kw);
-  const int o = static_cast<int>(blockIdx.y), first = static_cast<int>(blockIdx.x) * channels;
-  const int count = min(channels, static_cast<int>(d.ci) - first);
-  const int threads = static_cast<int>(blockDim.x);
-  for (int e = static_cast<int>(threadIdx.x); e < count * kernel; e += threads) out[e] = 0;
-  __syncthreads();
-  for (int e = static_cast<int>(threadIdx.x); e < count * p.taps_y * p.taps_x; e += threads) {
-    const int tap = e / count, i = e % count, ky = tap / p.taps_x, kx = tap % p.taps_x;
-    const T* part = parts + o * p.o_stride + ky * p.ky_stride + kx * p.kx_stride + first + i;
-    float sum = 0;
+__global__ void __launch_bounds__(kAddThreads)
+    conv2d_add_parts_kernel(int rows, int columns, int inputs, WeightParts p, const T* parts, float* dw) {
+  const int e = static_cast<int>(blockIdx.x) * kAddThreads + static_cast<int>(threadIdx.x),
+            o = static_cast<int>(blockIdx.y);
+  const int count = rows * columns * inputs;
+  if (e >= count) return;
+  const int tap = e / inputs, i = e % inputs;
+  const int ky = tap / columns - p.first_tap_y, kx = tap % columns - p.first_tap_x;
+  float sum = 0;
+  if (ky >= 0 && ky < p.taps_y && kx >= 0 && kx < p.taps_x) {
+    const T* part = parts + o * p.o_stride + ky * p.ky_stride + kx * p.kx_stride + i;
 #pragma unroll 16
     for (int split = 0; split < p.splits; ++split) sum += to_float(part[split * p.split_stride]);
-    out[i * kernel + (p.first_tap_y + ky) * kw + p.first_tap_x + kx] = sum;
   }
-  __syncthreads();
-  float* target = dw + (o * d.ci + first) * kernel;
-  for (int e = static_cast<int>(threadIdx.x); e < count * kernel; e += threads) target[e] = out[e];
+  dw[static_cast<std::int64_t>(o) * count + e] = sum;
 }
 
 int padded(std::int64_t size, int tile) { return static_cast<int>((size + tile - 1) / tile * tile); }
@@ -73,18 +76,18 @@ int padded(std::int64_t size, int tile) { return static_cast<int>((size + tile -
 }  // namespace
 
 PackedWeights packed_live_taps(const Conv2dDims& d, bool transposed, int tile) {
-  const Conv2dAxis y = vertical_axis(d), x = horizontal_axis(d);
+  const TapWindow live = live_in_stored(d), stored = stored_window(d);
   PackedWeights p;
   p.rows = static_cast<int>(transposed ? d.ci : d.co);
   p.depth = static_cast<int>(transposed ? d.co : d.ci);
   p.rows_padded = padded(p.rows, tile);
   p.depth_padded = padded(p.depth, tile);
-  p.taps_y = static_cast<int>(y.taps);
-  p.taps_x = static_cast<int>(x.taps);
-  p.first_tap_y = static_cast<int>(y.first_tap);
-  p.first_tap_x = static_cast<int>(x.first_tap);
-  p.kh = static_cast<int>(d.kh);
-  p.kw = static_cast<int>(d.kw);
+  p.taps_y = static_cast<int>(live.rows);
+  p.taps_x = static_cast<int>(live.columns);
+  p.first_tap_y = static_cast<int>(live.first_row);
+  p.first_tap_x = static_cast<int>(live.first_column);
+  p.kh = static_cast<int>(stored.rows);
+  p.kw = static_cast<int>(stored.columns);
   p.row_stride = p.depth_padded;
   p.tap_stride = p.row_stride * p.rows_padded;
   p.transposed = transposed;
@@ -93,42 +96,36 @@ PackedWeights packed_live_taps(const Conv2dDims& d, bool transposed, int tile) {
 
 template <class T>
 void pack_weights(const PackedWeights& p, const float* w, T* packed, Stream stream) {
-  const auto blocks = static_cast<unsigned>((p.depth_padded + kPackThreads - 1) / kPackThreads);
-  launch("conv2d_pack", {.grid = {blocks, static_cast<unsigned>(p.rows_padded)}, .block = kPackThreads}, stream,
-         conv2d_pack_kernel<T>, p, w, packed);
+  const auto tiles = [](int size) { return static_cast<unsigned>((size + kPackTile - 1) / kPackTile); };
+  const dim3 grid(tiles(p.depth_padded), tiles(p.rows_padded), static_cast<unsigned>(p.taps_y * p.taps_x));
+  launch("conv2d_pack", {.grid = grid, .block = kPackTile * kPackLines}, stream, conv2d_pack_kernel<T>, p, w, packed);
 }
 
 template void pack_weights<float>(const PackedWeights&, const float*, float*, Stream);
 template void pack_weights<Bf16>(const PackedWeights&, const float*, Bf16*, Stream);
 
 WeightParts live_weight_parts(const Conv2dDims& d, int splits) {
-  const Conv2dAxis y = vertical_axis(d), x = horizontal_axis(d);
+  const TapWindow live = live_in_stored(d);
   WeightParts p;
   p.splits = splits;
-  p.taps_y = static_cast<int>(y.taps);
-  p.taps_x = static_cast<int>(x.taps);
-  p.first_tap_y = static_cast<int>(y.first_tap);
-  p.first_tap_x = static_cast<int>(x.first_tap);
+  p.taps_y = static_cast<int>(live.rows);
+  p.taps_x = static_cast<int>(live.columns);
+  p.first_tap_y = static_cast<int>(live.first_row);
+  p.first_tap_x = static_cast<int>(live.first_column);
   p.kx_stride = d.ci;
-  p.ky_stride = x.taps * p.kx_stride;
-  p.o_stride = y.taps * p.ky_stride;
+  p.ky_stride = live.columns * p.kx_stride;
+  p.o_stride = live.rows * p.ky_stride;
   p.split_stride = d.co * p.o_stride;
   return p;
 }
 
 template <class T>
 void add_weight_parts(const Conv2dDims& d, const WeightParts& p, const T* parts, float* dw, Stream stream) {
-  const auto kernel = static_cast<int>(d.kh * d.kw);
-  constexpr int kFloats = static_cast<int>(kSharedBytesUnasked / sizeof(float));
-  const int channels = std::max(1, std::min({kAddChannels, static_cast<int>(d.ci), kFloats / kernel}));
-  constexpr int kMostThreads = 320;
-  const int threads = std::min(kMostThreads, padded(channels * p.taps_y * p.taps_x, 32));
-  const auto blocks = static_cast<unsigned>((d.ci + channels - 1) / channels);
-  launch("conv2d_add_parts",
-         {.grid = {blocks, static_cast<unsigned>(d.co)},
-          .block = static_cast<unsigned>(threads),
-          .shared_bytes = sizeof(float) * channels * kernel},
-         stream, conv2d_add_parts_kernel<T>, d, p, channels, parts, dw);
+  const TapWindow stored = stored_window(d);
+  const auto blocks = static_cast<unsigned>((stored.count() * d.ci + kAddThreads - 1) / kAddThreads);
+  launch("conv2d_add_parts", {.grid = {blocks, static_cast<unsigned>(d.co)}, .block = kAddThreads}, stream,
+         conv2d_add_parts_kernel<T>, static_cast<int>(stored.rows), static_cast<int>(stored.columns),
+         static_cast<int>(d.ci), p, parts, dw);
 }
 
 template void add_weight_parts<float>(const Conv2dDims&, const WeightParts&, const float*, float*, Stream);

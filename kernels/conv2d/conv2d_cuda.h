@@ -141,7 +141,7 @@ bool conv_stem_fits(const Conv2dDims& d, bool backward_weight);
 std::size_t conv_stem_forward_shared_bytes(const ConvStem& p);
 std::size_t conv_stem_weight_shared_bytes(const ConvStem& p);
 
-/// x [n, h, w, ci], w [co, ci, kh, kw] -> y [n, ho, wo, co], and moments of p.splits() parts.
+/// x [n, h, w, ci], w [co, rows, columns, ci] -> y [n, ho, wo, co], and moments of p.splits() parts.
 void conv_stem_forward(const Conv2dDims& d, const ConvStem& p, const Bf16* x, const float* w, Bf16* y, Stream stream,
                        const ConvMoments& moments = {});
 /// How conv_stem_weight writes its parts.

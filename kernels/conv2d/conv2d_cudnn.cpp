@@ -11,8 +11,8 @@
 #include "kernels/common/handle.h"
 #include "kernels/conv2d/conv2d_packing.h"
 
-// Convolutions by cuDNN. It gets the whole kernel, dead taps included, with weights and their gradient in its layout
-// (output channel, tap, input channel) and stored as the images are.
+// Convolutions by cuDNN. It gets the whole kernel, with zeros for taps that w does not hold, because it pads a map
+// alike on both sides; weights and their gradient are stored as the images are.
 
 namespace roap::cuda {
 
@@ -89,11 +89,16 @@ Convolution convolution(const Conv2dDims& d) {
 
 /// Weights in cuDNN's layout.
 PackedWeights cudnn_weights(const Conv2dDims& d) {
+  const TapWindow stored = stored_window(d);
   PackedWeights p;
   p.rows = p.rows_padded = to_int(d.co);
   p.depth = p.depth_padded = to_int(d.ci);
-  p.taps_y = p.kh = to_int(d.kh);
-  p.taps_x = p.kw = to_int(d.kw);
+  p.taps_y = to_int(d.kh);
+  p.taps_x = to_int(d.kw);
+  p.first_tap_y = -to_int(stored.first_row);
+  p.first_tap_x = -to_int(stored.first_column);
+  p.kh = to_int(stored.rows);
+  p.kw = to_int(stored.columns);
   p.tap_stride = d.ci;
   p.row_stride = d.kh * d.kw * d.ci;
   return p;
@@ -101,9 +106,12 @@ PackedWeights cudnn_weights(const Conv2dDims& d) {
 
 /// Their gradient, as the only part of a sum.
 WeightParts cudnn_weight_parts(const Conv2dDims& d) {
+  const TapWindow stored = stored_window(d);
   WeightParts p;
   p.taps_y = to_int(d.kh);
   p.taps_x = to_int(d.kw);
+  p.first_tap_y = -to_int(stored.first_row);
+  p.first_tap_x = -to_int(stored.first_column);
   p.kx_stride = d.ci;
   p.ky_stride = d.kw * p.kx_stride;
   p.o_stride = d.kh * p.ky_stride;

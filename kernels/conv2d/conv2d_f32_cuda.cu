@@ -106,33 +106,38 @@ __global__ void __launch_bounds__(P::kThreads)
   });
 }
 
-/// Forward and backward data. Workspace: packed weights.
+/// Forward and backward data. Workspace: packed weights, where w is not laid out as the products read it.
 class F32ProductPlan : public Conv2dPlan {
  public:
   F32ProductPlan(Conv2dPass pass, const Conv2dDims& d)
       : product_(conv_product(pass, d, {P::kTile, 1, 1, true})),
-        weights_(packed_live_taps(d, product_.y.transposed, 1)) {
+        weights_(packed_live_taps(d, product_.y.transposed, 1)),
+        in_place_(pass == Conv2dPass::forward && live_window(d) == stored_window(d)) {
     static_assert(P::kTile == kProductColumns);
     if (!product_.y.transposed) {  // taps of an output channel side by side
       weights_.tap_stride = weights_.depth;
       weights_.row_stride = weights_.tap_stride * weights_.taps_y * weights_.taps_x;
     }
   }
-  [[nodiscard]] std::size_t workspace_bytes() const override { return sizeof(float) * weights_.elements(); }
+  [[nodiscard]] std::size_t workspace_bytes() const override {
+    return in_place_ ? 0 : sizeof(float) * weights_.elements();
+  }
   void run(const void* a, const void* b, void* result, bool accumulate, std::byte* workspace,
            Stream stream) const override {
     auto* packed = reinterpret_cast<float*>(workspace);
-    pack_weights(weights_, static_cast<const float*>(b), packed, stream);
+    const auto* w = static_cast<const float*>(b);
+    if (!in_place_) pack_weights(weights_, w, packed, stream);
     const unsigned tiles = product_.channel_blocks * f32_product_tiles(product_.images);
     const auto positions = static_cast<unsigned>(product_.y.results * product_.x.results);
     launch(product_.y.transposed ? "conv2d_f32_backward_data" : "conv2d_f32_forward",
            {.grid = {positions, tiles}, .block = P::kThreads}, stream, conv2d_f32_kernel, product_, weights_,
-           static_cast<const float*>(a), packed, static_cast<float*>(result), accumulate);
+           static_cast<const float*>(a), in_place_ ? w : packed, static_cast<float*>(result), accumulate);
   }
 
  private:
   ConvProduct product_;
   PackedWeights weights_;
+  bool in_place_;
 };
 
 /// Backward weight. Workspace: the parts.

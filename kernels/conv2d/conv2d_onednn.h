@@ -22,14 +22,14 @@ inline dnnl::stream& onednn_stream() {
   return stream;
 }
 
-/// The live taps of OIHW weights in another layout (a primitive's own, or plain), and the way there and back.
+/// The live taps of weights in another layout (a primitive's own, or plain), and the way there and back.
 class LiveWeights {
  public:
   LiveWeights(const Conv2dDims& dims, const dnnl::memory::desc& layout);
   [[nodiscard]] std::size_t bytes() const { return live_.get_desc().get_size(); }
-  /// w [co, ci, kh, kw] -> live, in the layout.
+  /// w [co, rows, columns, ci] -> live, in the layout.
   void gather(const float* w, std::byte* live);
-  /// live -> w [co, ci, kh, kw]; dead taps become zero.
+  /// live -> w [co, rows, columns, ci]; dead taps that it holds become zero.
   void scatter(std::byte* live, float* w);
 
  private:

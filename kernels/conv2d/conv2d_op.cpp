@@ -11,8 +11,24 @@ namespace roap {
 namespace {
 
 TensorSpec x_spec(const Conv2dDims& d, DType dtype) { return {dtype, {d.n, d.h, d.w, d.ci}}; }
-TensorSpec w_spec(const Conv2dDims& d) { return f32({d.co, d.ci, d.kh, d.kw}); }
+TensorSpec w_spec(const Conv2dDims& d) {
+  const TapWindow taps = stored_window(d);
+  return f32({d.co, taps.rows, taps.columns, d.ci});
+}
 TensorSpec y_spec(const Conv2dDims& d, DType dtype) { return {dtype, {d.n, d.ho(), d.wo(), d.co}}; }
+
+/// Throws ShapeError where stride, padding and kernel do not fit each other or the image.
+void expect_sizes(const Conv2dDims& d) {
+  if (d.stride < 1 || d.padding < 0 || d.padding >= std::min(d.kh, d.kw)) {
+    throw ShapeError(
+        fmt::format("[conv2d] stride {} and padding {}: expected stride >= 1 and 0 <= padding < kernel {}x{}", d.stride,
+                    d.padding, d.kh, d.kw));
+  }
+  if (d.h + 2 * d.padding < d.kh || d.w + 2 * d.padding < d.kw) {
+    throw ShapeError(fmt::format("[conv2d] x {} with padding {} is smaller than the kernel {}x{}",
+                                 Shape{d.n, d.h, d.w, d.ci}.text(), d.padding, d.kh, d.kw));
+  }
+}
 
 /// Useful work: products with padding are not counted.
 Work conv2d_work(const Conv2dDims& d, DType dtype) {
@@ -53,17 +69,20 @@ Conv2dDims Conv2dOp::dims(const Specs& inputs) const {
   expect_rank(type(), "w", inputs[1], DType::f32, 4);
   const Shape& x = inputs[0].shape;
   const Shape& w = inputs[1].shape;
-  expect_extent(type(), "w in channels", w[1], x[3]);
-  const Conv2dDims d{x[0], x[1], x[2], x[3], w[0], w[2], w[3], params_.stride, params_.padding};
-  if (d.stride < 1 || d.padding < 0 || d.padding >= std::min(d.kh, d.kw)) {
-    throw ShapeError(
-        fmt::format("[conv2d] stride {} and padding {}: expected stride >= 1 and 0 <= padding < kernel {}x{}", d.stride,
-                    d.padding, d.kh, d.kw));
-  }
-  if (d.h + 2 * d.padding < d.kh || d.w + 2 * d.padding < d.kw) {
-    throw ShapeError(
-        fmt::format("[conv2d] x {} with padding {} is smaller than the kernel {}x{}", x.text(), d.padding, d.kh, d.kw));
-  }
+  expect_extent(type(), "w in channels", w[3], x[3]);
+  const bool live = params_.live_of > 0;
+  const Conv2dDims d{.n = x[0],
+                     .h = x[1],
+                     .w = x[2],
+                     .ci = x[3],
+                     .co = w[0],
+                     .kh = live ? params_.live_of : w[1],
+                     .kw = live ? params_.live_of : w[2],
+                     .stride = params_.stride,
+                     .padding = params_.padding,
+                     .live_taps_only = live};
+  expect_sizes(d);
+  expect_spec(type(), "w", inputs[1], w_spec(d));
   return d;
 }
 
@@ -131,8 +150,22 @@ TensorId conv2d(Graph& graph, const std::string& name, TensorId x, std::int64_t 
 Conv2dOutputs conv2d_with_moments(Graph& graph, const std::string& name, TensorId x, std::int64_t out_channels,
                                   std::int64_t kernel, Conv2dParams params, double moments_from) {
   const double fan_out = static_cast<double>(out_channels * kernel * kernel);
-  const TensorId w = graph.parameter(name + ".weight", {out_channels, graph.shape(x)[3], kernel, kernel},
-                                     Initializer::normal(std::sqrt(2.0 / fan_out)));
+  expect_real_rank("conv2d", "x", graph.spec(x), 4);
+  const Shape& images = graph.shape(x);
+  if (graph.store().stored_taps() == StoredTaps::live) params.live_of = kernel;
+  const Conv2dDims d{.n = images[0],
+                     .h = images[1],
+                     .w = images[2],
+                     .ci = images[3],
+                     .co = out_channels,
+                     .kh = kernel,
+                     .kw = kernel,
+                     .stride = params.stride,
+                     .padding = params.padding,
+                     .live_taps_only = params.live_of > 0};
+  expect_sizes(d);
+  const TensorId w = graph.parameter(name + ".weight", {out_channels, images[3], kernel, kernel},
+                                     Initializer::normal(std::sqrt(2.0 / fan_out)), stored_window(d));
   const Specs inputs{graph.spec(x), graph.spec(w)};
   const TensorSpec y = Conv2dOp(params).infer(inputs)[0];
   const bool moments = y.dtype == DType::bf16 && storage_bytes(y) >= moments_from;

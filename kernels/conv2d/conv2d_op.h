@@ -9,8 +9,9 @@
 
 namespace roap {
 
-/// Inputs x [n, h, w, ci] (f32 or bf16), w [co, ci, kh, kw]; outputs y [n, ho, wo, co] of the type of x and, with
-/// `moments`, mean [co] and (biased) variance [co] of y over all else (f32; the loss must not depend on these two).
+/// Inputs x [n, h, w, ci] (f32 or bf16), w [co, rows, columns, ci] of the taps it holds; outputs y [n, ho, wo, co] of
+/// the type of x and, with `moments`, mean [co] and (biased) variance [co] of y over all else (f32; the loss must not
+/// depend on these two).
 class Conv2dOp : public Op {
  public:
   explicit Conv2dOp(Conv2dParams params, bool moments = false) : params_(params), moments_(moments) {}
@@ -61,7 +62,8 @@ class Conv2dBackwardWeightOp : public Op {
 };
 
 /// Appends y = conv(x) with weight NAME.weight [out_channels, ci, kernel, kernel], initialised like torchvision's
-/// ResNet: normal with variance 2 / (out_channels kernel^2).
+/// ResNet: normal with variance 2 / (out_channels kernel^2). In memory are the taps that the store asks for
+/// (StoredTaps), as OHWI.
 TensorId conv2d(Graph& graph, const std::string& name, TensorId x, std::int64_t out_channels, std::int64_t kernel,
                 Conv2dParams params = {});
 

@@ -8,7 +8,8 @@
 // Computes: a convolution as matrix products over the batch. For every output position the live taps that meet the
 // image are
 //   products [images, ci] x [ci, co]; neighbouring taps of a kernel row are one product, because both the image (NHWC)
-//   and the weights (here [co, ky, kx, ci]) hold them side by side. No product touches padding.
+//   and the weights [co, ky, kx, ci] hold them side by side. No product touches padding. Weights that hold dead taps,
+//   too, are copied without them.
 // Mapping: a piece owns a block of images and of channels at one position (forward: of y, backward data: of x), or a
 // block
 //   of output channels of one tap (backward weight, over all images).
@@ -29,21 +30,21 @@ class PositionsPlan : public Conv2dPlan {
         y_(vertical_axis(dims)),
         x_(horizontal_axis(dims)),
         weight_row_(y_.taps * x_.taps * dims.ci),
-        pointwise_(dims.kh == 1 && dims.kw == 1),
+        in_place_(live_window(dims) == stored_window(dims)),
         weights_(dims, dnnl::memory::desc({dims.co, dims.ci, y_.taps, x_.taps}, dnnl::memory::data_type::f32,
                                           dnnl::memory::format_tag::ohwi)) {}
 
-  [[nodiscard]] std::size_t workspace_bytes() const override { return pointwise_ ? 0 : weights_.bytes(); }
+  [[nodiscard]] std::size_t workspace_bytes() const override { return in_place_ ? 0 : weights_.bytes(); }
 
   void run(const float* a, const float* b, float* result, bool accumulate, std::byte* workspace) override {
     float* live = reinterpret_cast<float*>(workspace);
     if (pass_ == Conv2dPass::backward_weight) {
-      weight(a, b, pointwise_ ? result : live);
-      if (!pointwise_) weights_.scatter(workspace, result);
+      weight(a, b, in_place_ ? result : live);
+      if (!in_place_) weights_.scatter(workspace, result);
       return;
     }
-    if (!pointwise_) weights_.gather(b, workspace);
-    const float* w = pointwise_ ? b : live;
+    if (!in_place_) weights_.gather(b, workspace);
+    const float* w = in_place_ ? b : live;
     pass_ == Conv2dPass::forward ? forward(a, w, result) : data(a, w, result, accumulate);
   }
 
@@ -150,7 +151,7 @@ class PositionsPlan : public Conv2dPlan {
   Conv2dDims d_;
   Conv2dAxis y_, x_;
   std::int64_t weight_row_;
-  bool pointwise_;
+  bool in_place_;
   LiveWeights weights_;
 };
 

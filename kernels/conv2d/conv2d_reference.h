@@ -11,6 +11,7 @@ namespace roap::reference {
 /// Calls term(y index, x index, w index) for every product of the convolution that meets the image.
 template <class Term>
 void for_each_conv2d_term(const Conv2dDims& d, Term&& term) {
+  const TapWindow stored = stored_window(d);
   for (std::int64_t n = 0; n < d.n; ++n) {
     for (std::int64_t oy = 0; oy < d.ho(); ++oy) {
       for (std::int64_t ox = 0; ox < d.wo(); ++ox) {
@@ -19,11 +20,13 @@ void for_each_conv2d_term(const Conv2dDims& d, Term&& term) {
             const std::int64_t iy = oy * d.stride + ky - d.padding;
             const std::int64_t ix = ox * d.stride + kx - d.padding;
             if (iy < 0 || iy >= d.h || ix < 0 || ix >= d.w) continue;
+            // A tap that meets the image is live, so w holds it.
+            const std::int64_t tap = (ky - stored.first_row) * stored.columns + kx - stored.first_column;
             const std::int64_t y0 = ((n * d.ho() + oy) * d.wo() + ox) * d.co;
             const std::int64_t x0 = ((n * d.h + iy) * d.w + ix) * d.ci;
             for (std::int64_t o = 0; o < d.co; ++o) {
               for (std::int64_t i = 0; i < d.ci; ++i) {
-                term(y0 + o, x0 + i, ((o * d.ci + i) * d.kh + ky) * d.kw + kx);
+                term(y0 + o, x0 + i, (o * stored.count() + tap) * d.ci + i);
               }
             }
           }
@@ -47,7 +50,7 @@ void conv2d_backward_data(const Conv2dDims& d, const Real* dy, const Real* w, Re
 
 template <class Real>
 void conv2d_backward_weight(const Conv2dDims& d, const Real* dy, const Real* x, Real* dw) {
-  std::fill_n(dw, d.co * d.ci * d.kh * d.kw, Real{0});
+  std::fill_n(dw, weight_count(d), Real{0});
   for_each_conv2d_term(d, [=](std::int64_t yi, std::int64_t xi, std::int64_t wi) { dw[wi] += dy[yi] * x[xi]; });
 }
 

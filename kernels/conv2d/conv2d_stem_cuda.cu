@@ -32,17 +32,23 @@ struct SharedPlan {
         offsets(reinterpret_cast<int*>(stages + 2 * stage_elements(p))) {}
 };
 
-/// w [co, ci, kh, kw] -> [channel][depth] in bf16; zero where the depth is padded and beyond the channels.
-__device__ void load_weights(const Conv2dDims& d, const ConvStem& p, int first_tap_y, int first_tap_x,
-                             int first_channel, const float* w, Bf16* weights) {
-  const int kernel = static_cast<int>(d.kh * d.kw), warp = static_cast<int>(threadIdx.x) / kWarpSize;
+/// Where the live taps lie in w.
+struct StemWeights {
+  int first_row, first_column, columns;
+  std::int64_t channel_stride;  ///< elements between output channels
+};
+
+/// w [co, rows, columns, ci] -> [channel][depth] in bf16; zero where the depth is padded and beyond the channels.
+__device__ void load_weights(const StemWeights& from, const ConvStem& p, int first_channel, const float* w,
+                             Bf16* weights) {
+  const int warp = static_cast<int>(threadIdx.x) / kWarpSize;
   for (int k = static_cast<int>(threadIdx.x) % kWarpSize; k < p.depth_padded; k += kWarpSize) {
     const int ky = k / p.tap_row, kx = k % p.tap_row / p.inputs, i = k % p.tap_row % p.inputs;
     const bool inside = k < p.depth && kx < p.x.taps;
-    const int at = i * kernel + (first_tap_y + ky) * static_cast<int>(d.kw) + first_tap_x + kx;
+    const int at = ((from.first_row + ky) * from.columns + from.first_column + kx) * p.inputs + i;
     for (int o = warp; o < kChannels; o += kWarps) {
       const bool read = inside && first_channel + o < p.outputs;
-      const float value = read ? w[static_cast<std::int64_t>(first_channel + o) * p.inputs * kernel + at] : 0.0f;
+      const float value = read ? w[(first_channel + o) * from.channel_stride + at] : 0.0f;
       weights[o * weight_pitch(p) + k] = from_float<Bf16>(value);
     }
   }
@@ -100,25 +106,22 @@ __device__ __forceinline__ void multiply(float (&sums)[kTilesM][kTilesN][4], con
 }
 
 /// Computes  y[n, r, o] = sum over the patch of r of x w[o]
-/// Shapes    x [images, sources, inputs], w [co, ci, kh, kw], y [images, results, outputs]; few inputs
+/// Shapes    x [images, sources, inputs], w [co, rows, columns, ci], y [images, results, outputs]; few inputs
 /// Mapping   a block owns 64 channels of some tiles of 256 positions (ResNet-18's stem: an image each), a warp 32
 ///           positions of them
-/// Memory    x about once per 64 channels, in two stages of shared memory; w once per block; y once. ResNet-18's stem
-/// at
-///           3072 images: 19 MB + 101 MB, 33 us at 3 TB/s, and 16 GFLOP, 32 us of mma.sync
-/// Numerics  bf16 products, f32 sums: ky, kx, channels, ascending; one rounding. Padding of the depth multiplies pixels
-/// by
-///           zero, so infinite pixels may spread by a pixel
+/// Memory    x about once per 64 channels, in two stages of shared memory; w once per block; y once. ResNet-18's
+///           stem at 3072 images: 19 MB + 101 MB, 33 us at 3 TB/s, and 16 GFLOP, 32 us of mma.sync
+/// Numerics  bf16 products, f32 sums: ky, kx, channels, ascending; one rounding. Padding of the depth multiplies
+///           pixels by zero, so infinite pixels may spread by a pixel
 /// Limits    a tile's input has fewer than 2^31 elements
 __global__ void __launch_bounds__(kThreads, 2)
-    conv2d_stem_kernel(Conv2dDims d, ConvStem p, int first_tap_y, int first_tap_x, const Bf16* x, const float* w,
-                       Bf16* y, ConvMoments out) {
+    conv2d_stem_kernel(StemWeights from, ConvStem p, const Bf16* x, const float* w, Bf16* y, ConvMoments out) {
   const SharedPlan shared(p);
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize;
   const int first_channel = static_cast<int>(blockIdx.y) * kChannels;
   const int first_tile = static_cast<int>(blockIdx.x) * p.tiles_per_block;
   const int last_tile = min(first_tile + p.tiles_per_block, p.tiles()) - 1;
-  load_weights(d, p, first_tap_y, first_tap_x, first_channel, w, shared.weights);
+  load_weights(from, p, first_channel, w, shared.weights);
   for (int k = static_cast<int>(threadIdx.x); k < p.depth_padded / 2; k += kThreads) {
     shared.offsets[k] = stem_depth_offset(p, 2 * k) / 2;
   }
@@ -155,13 +158,15 @@ std::size_t conv_stem_forward_shared_bytes(const ConvStem& p) {
 
 void conv_stem_forward(const Conv2dDims& d, const ConvStem& p, const Bf16* x, const float* w, Bf16* y, Stream stream,
                        const ConvMoments& moments) {
+  const TapWindow live = live_in_stored(d), stored = stored_window(d);
+  const StemWeights from{static_cast<int>(live.first_row), static_cast<int>(live.first_column),
+                         static_cast<int>(stored.columns), stored.count() * d.ci};
   const auto channel_blocks = static_cast<unsigned>((p.outputs + kChannels - 1) / kChannels);
   launch("conv2d_stem",
          {.grid = {static_cast<unsigned>(p.splits()), channel_blocks},
           .block = kThreads,
           .shared_bytes = conv_stem_forward_shared_bytes(p)},
-         stream, conv2d_stem_kernel, d, p, static_cast<int>(vertical_axis(d).first_tap),
-         static_cast<int>(horizontal_axis(d).first_tap), x, w, y, moments);
+         stream, conv2d_stem_kernel, from, p, x, w, y, moments);
 }
 
 }  // namespace roap::cuda

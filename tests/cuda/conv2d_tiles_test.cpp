@@ -194,6 +194,38 @@ std::string unit_name(const testing::TestParamInfo<UnitCase>& info) {
 
 INSTANTIATE_TEST_SUITE_P(Conv2d, WeightUnits, testing::ValuesIn(unit_cases()), unit_name);
 
+class Conv2dPacking : public testing::Test {
+ protected:
+  void SetUp() override { set_up_cuda(); }
+};
+
+// As cuDNN gets them: the whole kernel of weights that hold one tap of nine.
+TEST_F(Conv2dPacking, TapsThatWeightsDoNotHoldAreZeroAndGetNoGradient) {
+  const Conv2dDims d{5, 1, 1, 35, 6, 3, 3, 1, 1, true};
+  cuda::PackedWeights whole = cuda::packed_live_taps(d, false, 1);
+  whole.taps_y = whole.taps_x = 3;
+  whole.first_tap_y = whole.first_tap_x = -1;
+  whole.tap_stride = d.ci;
+  whole.row_stride = 9 * d.ci;
+  const std::vector<double> w = whole_numbers(d.co * d.ci, 1);
+  const DeviceFloat device_w(w);
+  DeviceFloat packed(whole_numbers(9 * d.co * d.ci, 2)), dw(whole_numbers(d.co * d.ci, 3));
+  const auto stream = backend_of(DeviceKind::cuda).stream();
+  cuda::pack_weights(whole, device_w.get(), packed.get(), stream);
+  const std::vector<double> got = packed.values();
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const std::size_t o = i / 315, tap = i / 35 % 9;
+    ASSERT_EQ(got[i], tap == 4 ? w[o * 35 + i % 35] : 0) << i;
+  }
+  cuda::WeightParts parts = cuda::live_weight_parts(d, 1);
+  parts.taps_y = parts.taps_x = 3;
+  parts.first_tap_y = parts.first_tap_x = -1;
+  parts.ky_stride = 3 * d.ci;
+  parts.o_stride = 9 * d.ci;
+  cuda::add_weight_parts(d, parts, packed.get(), dw.get(), stream);
+  EXPECT_EQ(dw.values(), w);
+}
+
 // What the sizes of ResNet-18 on 32 x 32 images choose with 1,024 pairs of 3 images.
 TEST(Conv2dChoice, LayersOfThePaperFitAndFillTheCard) {
   constexpr std::size_t kMultiprocessors = 132;

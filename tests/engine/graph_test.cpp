@@ -104,6 +104,70 @@ TEST(ParameterStore, NormalValuesHaveTheirDeviation) {
   EXPECT_NEAR(std::sqrt(squares / 20000), 0.5, 0.02);
 }
 
+/// A kernel of 3 x 3 taps, of which the lower right 2 x 2 are live, and another weight.
+struct ConvolutionStore {
+  ParameterStore store;
+  explicit ConvolutionStore(StoredTaps taps) : store(DeviceKind::cpu, taps) {
+    const TapWindow live{1, 1, 2, 2}, all{0, 0, 3, 3};
+    store.declare("conv.weight", {2, 5, 3, 3}, Initializer::normal(1), taps == StoredTaps::live ? live : all);
+    store.declare("bias", {3}, Initializer::normal(1));
+    store.initialize(7);
+  }
+  [[nodiscard]] std::vector<float> read(Arena arena) const { return store.read(store.slot("conv.weight", arena)); }
+};
+
+TEST(ParameterStore, DeadTapsAreInFilesButNotInTheArenas) {
+  ConvolutionStore live(StoredTaps::live), all(StoredTaps::all);
+  EXPECT_EQ(live.store.weight_count(), 48 + 16);  // 2 2 2 5 = 40 and 3, each rounded up to 16
+  EXPECT_EQ(all.store.weight_count(), 96 + 16);
+  EXPECT_EQ(live.store.parameter_count(), 93);
+  EXPECT_EQ(live.read(Arena::weights), all.read(Arena::weights));
+  std::vector<float> values(90);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  for (const Arena arena : {Arena::weights, Arena::moment1}) {
+    live.store.write(live.store.slot("conv.weight", arena), values);
+  }
+  EXPECT_EQ(live.read(Arena::weights), values);
+  const std::vector<float> moment = live.read(Arena::moment1);
+  for (std::size_t i = 0; i < 90; ++i) EXPECT_EQ(moment[i], i / 3 % 3 > 0 && i % 3 > 0 ? values[i] : 0) << i;
+}
+
+// In memory an output channel's taps follow each other, each with its input channels side by side.
+TEST(ParameterStore, StoredTapsLieInRowsOfInputChannels) {
+  ConvolutionStore live(StoredTaps::live);
+  const Slot slot = live.store.slot("conv.weight");
+  EXPECT_EQ(slot.stored_shape(), (Shape{2, 2, 2, 5}));
+  const std::vector<float> declared = live.store.read(slot);
+  const auto* memory = static_cast<const float*>(live.store.data(slot));
+  EXPECT_EQ(memory[0], declared[4]);                      // output 0, input 0, tap (1, 1)
+  EXPECT_EQ(memory[1], declared[9 + 4]);                  // its input 1
+  EXPECT_EQ(memory[5], declared[5]);                      // tap (1, 2)
+  EXPECT_EQ(memory[20 + 15 + 3], declared[45 + 27 + 8]);  // output 1, input 3, tap (2, 2)
+}
+
+TEST(ParameterStore, ASnapshotFitsWhicheverTapsAreStored) {
+  ConvolutionStore live(StoredTaps::live), all(StoredTaps::all);
+  live.store.restart(7, 1);
+  EXPECT_NE(live.read(Arena::weights), all.read(Arena::weights));
+  const ParameterSnapshot snapshot = live.store.snapshot();
+  EXPECT_EQ(snapshot.weights.size(), 96U + 16U);
+  all.store.restore(snapshot);
+  EXPECT_EQ(live.read(Arena::weights), all.read(Arena::weights));
+  EXPECT_EQ(live.store.read(live.store.slot("bias")), all.store.read(all.store.slot("bias")));
+  ParameterSnapshot other = snapshot;
+  other.weights.pop_back();
+  EXPECT_NE(shape_error([&] { live.store.restore(other); }), "no error");
+}
+
+TEST(ParameterStore, MapsOfTwoSizesCannotShareAConvolution) {
+  ParameterStore store;
+  store.declare("w", {1, 1, 3, 3}, Initializer::constant(0), {1, 1, 1, 1});
+  EXPECT_EQ(shape_error([&] {
+              store.declare("w", {1, 1, 3, 3}, Initializer::constant(0), {0, 0, 3, 3});
+            }),
+            "weight w: used on maps of two sizes, where different taps meet the image");
+}
+
 TEST(Schedule, ValuesAtTheirMoments) {
   EXPECT_EQ(step_schedule(1, 3, 0.75, 0.7499), 1);
   EXPECT_EQ(step_schedule(1, 3, 0.75, 0.75), 3);
