@@ -5,8 +5,8 @@
 
 Writes NAME-DATE.json (every run) and NAME-DATE.md (one line and a table) into bench/results. Each run has one thread and
 lowered priority, two at a time, so that a machine stays usable; `cpu` is the process' own processor time, which other
-work on the machine hardly changes, `wall` is what the clock said. The tasks differ from seed to seed too. More settings
-after `--`, as `section.key=value`.
+work on the machine hardly changes, `wall` is what the clock said. The tasks differ from seed to seed too. `--set` changes
+settings of a study; give it another `--out` then, because results are named by the study.
 """
 import argparse
 import concurrent.futures
@@ -100,7 +100,7 @@ def main():
     parser.add_argument("--preset", default="digits")
     parser.add_argument("--roap", type=pathlib.Path, default=ROOT / "build/release/roap")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "bench/results")
-    parser.add_argument("settings", nargs="*")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="section.key=value")
     arguments = parser.parse_args()
     arguments.date = datetime.date.today().isoformat()
     settings = STUDIES[arguments.study] + arguments.settings
