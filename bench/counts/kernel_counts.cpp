@@ -108,14 +108,10 @@ Json to_json(const StepCounts& counts) {
 
 int run(int argc, char** argv) {
   CLI::App app("Counts what the CUDA kernels of a training step of the published setting do, on the emulator; JSON.");
-  int pairs = 64, tasks = 16;
   std::vector<std::string> settings;
-  app.add_option("--pairs", pairs, "of the step")->capture_default_str();
-  app.add_option("--tasks", tasks)->capture_default_str();
-  app.add_option("--set", settings, "section.key=value");
+  app.add_option("--set", settings, "section.key=value, over 64 pairs, 16 tasks and bf16");
   CLI11_PARSE(app, argc, argv);
-  settings.insert(settings.begin(), {fmt::format("train.pairs_per_step={}", pairs),
-                                     fmt::format("tasks.count={}", tasks), "device.precision=bf16"});
+  settings.insert(settings.begin(), {"train.pairs_per_step=64", "tasks.count=16", "device.precision=bf16"});
   io::Config config = io::load_config("paper", settings);
   const io::Experiment experiment = load_or_imitate(config);
   use_cuda(0);
@@ -123,7 +119,10 @@ int run(int argc, char** argv) {
   count_kernels(config, *experiment.benchmark.train, counts);
   config.device.precision = "f32";
   count_useful_work(config, *experiment.benchmark.train, counts);
-  const Json result{{"pairs", pairs}, {"tasks", tasks}, {"settings", settings}, {"operators", to_json(counts)}};
+  const Json result{{"pairs", config.train.pairs_per_step},
+                    {"tasks", config.tasks.count},
+                    {"settings", settings},
+                    {"operators", to_json(counts)}};
   fmt::print("{}\n", result.dump(1));
   return 0;
 }
