@@ -56,10 +56,12 @@ struct PointMlpInputs {
 
 struct PointMlpOptions {
   ProductMath math = ProductMath::f32;  ///< of layers 3 and 6; everything else is f32
-  /// The cpu device computes rows with bitwise equal inputs once; false is for measuring what that saves. h and index
-  /// are the same bits either way, gradients up to the order of their sums.
+  /// Rows with bitwise equal inputs are computed once (on CUDA forward and without symbols only); false is for
+  /// measuring what that saves. h and index are the same bits either way where the same kernels multiply, gradients up
+  /// to the order of their sums.
   bool share_rows = true;
-  bool warpgroups = true;  ///< products by warpgroups where the card and the sizes allow it
+  std::int32_t most_shared_rows = 16384;  ///< on CUDA; where more are distinct, every row is computed
+  bool warpgroups = true;                 ///< products by warpgroups where the card and the sizes allow it
 };
 
 namespace cpu {
@@ -90,6 +92,9 @@ std::size_t point_mlp_forward_workspace(const PointMlpDims& d, const PointMlpOpt
 std::size_t point_mlp_backward_workspace(const PointMlpDims& d, const PointMlpOptions& options);
 void point_mlp_forward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in, float* h,
                        std::int32_t* index, std::byte* workspace, Stream stream);
+/// Where, in device memory, the last run with this workspace counted distinct rows (or counting stopped, above
+/// most_shared_rows); null where it did not look for any.
+const std::int32_t* point_mlp_forward_rows(const PointMlpDims& d, const PointMlpOptions& options, std::byte* workspace);
 void point_mlp_backward(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in,
                         const float* dh, const std::int32_t* index, float* ds, bool accumulate,
                         const PointMlpWeights<float>& dw, std::byte* workspace, Stream stream);

@@ -46,13 +46,33 @@ void with_point_mlp_width(int width, const Use& use) {
   }
 }
 
+/// The distinct values of y, for networks without symbols, and their rows. Absent where count is null; useless where it
+/// exceeds `most`.
+struct PointMlpValues {
+  int most = 0;                          ///< rows that there is room for
+  int slots = 0, hash_shift = 0;         ///< of the table: a power of two, and the bits of a hash that it leaves out
+  std::int32_t* count = nullptr;         ///< [1]: distinct values
+  std::uint32_t* keys = nullptr;         ///< [slots]: a hash table of values
+  std::int32_t* row_of_slot = nullptr;   ///< [slots]
+  std::int32_t* slot_of_cell = nullptr;  ///< [tasks, pairs]
+  float* y = nullptr;                    ///< [most]
+  float* z = nullptr;                    ///< [most, features]: what the network makes of them
+};
+PointMlpValues take_point_mlp_values(const PointMlpDims& d, const PointMlpOptions& options, WorkspaceCutter& workspace);
+
 /// Inputs of the network as kernels read them.
 struct PointMlpRows {
   PointMlpDims d;
   const float* y;
   const float* s;
-  std::int32_t* columns;  ///< [groups, in - 1]
+  std::int32_t* columns;       ///< [groups, in - 1]
+  PointMlpValues values = {};  ///< in the forward pass
 };
+/// Steps of the forward pass with values: find them, compute their rows (one of the two), look them up. The kernels
+/// that compute every row do nothing where values are shared, and these where they are not.
+void find_point_mlp_values(const PointMlpRows& rows, Stream stream);
+void look_up_point_mlp_values(const PointMlpRows& rows, float* h, std::int32_t* index, Stream stream);
+
 PointMlpRows take_point_mlp_rows(const PointMlpDims& d, const PointMlpInputs<float>& in, WorkspaceCutter& workspace);
 
 /// Copies the columns of the inputs from the host.
@@ -97,11 +117,12 @@ struct PointMlpMaxima {
 /// So many pieces of at least tile_rows elements each that small problems fill a device, too. One piece needs no
 /// arrays: the kernels write h and index.
 PointMlpMaxima take_point_mlp_maxima(const PointMlpDims& d, int tile_rows, WorkspaceCutter& workspace);
-void merge_point_mlp_maxima(const PointMlpDims& d, const PointMlpMaxima& maxima, float* h, std::int32_t* index,
+void merge_point_mlp_maxima(const PointMlpRows& rows, const PointMlpMaxima& maxima, float* h, std::int32_t* index,
                             Stream stream);
 
 void point_mlp_maxima_f32(const PointMlpRows& rows, const PointMlpF32Weights& w, const PointMlpMaxima& out,
                           Stream stream);
+void point_mlp_values_f32(const PointMlpRows& rows, const PointMlpF32Weights& w, Stream stream);
 
 /// Tile of elements of the kernel that products by warpgroups run on, and whether it computes these sizes here.
 inline constexpr int kPointMlpWgmmaTileRows = 64;
@@ -111,6 +132,7 @@ void point_mlp_maxima_wgmma(const PointMlpRows& rows, const PointMlpBf16Weights&
 
 void point_mlp_maxima_mma(const PointMlpRows& rows, const PointMlpBf16Weights& w, const PointMlpMaxima& out,
                           Stream stream);
+void point_mlp_values_mma(const PointMlpRows& rows, const PointMlpBf16Weights& w, Stream stream);
 
 /// A feature that a row won, and its gradient.
 struct PointMlpWin {

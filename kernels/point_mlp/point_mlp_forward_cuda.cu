@@ -15,7 +15,9 @@ constexpr int kThreads = 256;
 /// Memory    everything is read and written once, coalesced
 /// Numerics  exact; the lowest pair wins a tie
 __global__ void __launch_bounds__(kThreads)
-    point_mlp_merge_maxima_kernel(std::int64_t count, PointMlpMaxima maxima, float* h, std::int32_t* index) {
+    point_mlp_merge_maxima_kernel(std::int64_t count, PointMlpValues values, PointMlpMaxima maxima, float* h,
+                                  std::int32_t* index) {
+  if (are_shared(values)) return;
   const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= count) return;
   Best best;
@@ -39,6 +41,7 @@ Forward lay_out_forward(const PointMlpDims& d, const PointMlpOptions& options, c
   Forward f{};
   const bool bf16 = options.math == ProductMath::bf16;
   f.rows = take_point_mlp_rows(d, in, workspace);
+  f.rows.values = take_point_mlp_values(d, options, workspace);
   if (bf16) {
     f.bf16 = take_point_mlp_bf16_weights(d, false, workspace);
   } else {
@@ -63,11 +66,12 @@ PointMlpMaxima take_point_mlp_maxima(const PointMlpDims& d, int tile_rows, Works
   return maxima;
 }
 
-void merge_point_mlp_maxima(const PointMlpDims& d, const PointMlpMaxima& maxima, float* h, std::int32_t* index,
+void merge_point_mlp_maxima(const PointMlpRows& rows, const PointMlpMaxima& maxima, float* h, std::int32_t* index,
                             Stream stream) {
+  const PointMlpDims& d = rows.d;
   const std::int64_t count = d.tasks * d.groups * d.features;
   launch("point_mlp_merge_maxima", {.grid = static_cast<unsigned>(pieces_of(count, kThreads)), .block = kThreads},
-         stream, point_mlp_merge_maxima_kernel, count, maxima, h, index);
+         stream, point_mlp_merge_maxima_kernel, count, rows.values, maxima, h, index);
 }
 
 std::size_t point_mlp_forward_workspace(const PointMlpDims& d, const PointMlpOptions& options) {
@@ -84,14 +88,26 @@ void point_mlp_forward(const PointMlpDims& d, const PointMlpOptions& options, co
   const Forward f = lay_out_forward(d, options, in, cutter);
   copy_point_mlp_columns(f.rows, in.columns, stream);
   const PointMlpMaxima out = f.maxima.pieces == 1 ? PointMlpMaxima{1, h, index} : f.maxima;
+  const bool share = f.rows.values.count != nullptr;
+  if (share) find_point_mlp_values(f.rows, stream);
   if (options.math == ProductMath::bf16) {
     pack_point_mlp_bf16(d, in.w, false, f.bf16, stream);
+    if (share) point_mlp_values_mma(f.rows, f.bf16, stream);
     f.wgmma ? point_mlp_maxima_wgmma(f.rows, f.bf16, out, stream) : point_mlp_maxima_mma(f.rows, f.bf16, out, stream);
   } else {
     pack_point_mlp_f32(d, in.w, false, f.f32, stream);
+    if (share) point_mlp_values_f32(f.rows, f.f32, stream);
     point_mlp_maxima_f32(f.rows, f.f32, out, stream);
   }
-  if (out.pieces > 1) merge_point_mlp_maxima(d, out, h, index, stream);
+  if (out.pieces > 1) merge_point_mlp_maxima(f.rows, out, h, index, stream);
+  if (share) look_up_point_mlp_values(f.rows, h, index, stream);
+}
+
+const std::int32_t* point_mlp_forward_rows(const PointMlpDims& d, const PointMlpOptions& options,
+                                           std::byte* workspace) {
+  if (!point_mlp_fused(d)) return nullptr;
+  WorkspaceCutter cutter(workspace);
+  return lay_out_forward(d, options, {}, cutter).rows.values.count;
 }
 
 }  // namespace roap::cuda

@@ -8,10 +8,10 @@ namespace {
 
 /// z = w6 a2 + b6 of the warp's rows of one tile.
 template <int kWidth>
-__device__ void compute_rows(const PointMlpRows& rows, const PointMlpF32Weights& w, const float* b6,
+__device__ void compute_rows(const PointMlpDims& d, const PointMlpF32Weights& w, const float* b6,
                              F32WeightStream<kWidth>& weights, typename F32Tile<kWidth>::Values& z) {
   using Tile = F32Tile<kWidth>;
-  const int hidden = static_cast<int>(rows.d.hidden);
+  const int hidden = static_cast<int>(d.hidden);
   const auto relu = [&](PointMlpVector gamma, PointMlpVector beta) {
     float rstd[Tile::kWarpRows];
     normalise_rows<kWidth>(hidden, z, rstd);
@@ -19,7 +19,7 @@ __device__ void compute_rows(const PointMlpRows& rows, const PointMlpF32Weights&
                        [&](int i, int j, float a) { z[i][j] = a; });
     store_activations<kWidth>(z);
   };
-  first_layer<kWidth>(static_cast<int>(rows.d.in), w, z);
+  first_layer<kWidth>(static_cast<int>(d.in), w, z);
   relu(kGamma1, kBeta1);
   fill_rows<kWidth>(w.vectors + kB3 * kWidth, z);
   multiply_f32<kWidth>(weights, w.slices, z);
@@ -80,6 +80,7 @@ class WarpMaxima {
 template <int kWidth>
 __global__ void __launch_bounds__(F32Tile<kWidth>::kThreads, 2)
     point_mlp_maxima_f32_kernel(PointMlpRows rows, PointMlpF32Weights w, PointMlpMaxima out) {
+  if (are_shared(rows.values)) return;
   using Tile = F32Tile<kWidth>;
   const PointMlpDims& d = rows.d;
   const int pairs = static_cast<int>(d.pairs);
@@ -96,13 +97,53 @@ __global__ void __launch_bounds__(F32Tile<kWidth>::kThreads, 2)
     load_inputs<kWidth>(static_cast<int>(d.in), first, pairs,
                         [&](int pair, int input) { return elements.input(pair, input); });
     typename Tile::Values z;
-    compute_rows<kWidth>(rows, w, w.b6 + ptx::opaque(blockIdx.z) * kWidth, weights, z);
+    compute_rows<kWidth>(d, w, w.b6 + ptx::opaque(blockIdx.z) * kWidth, weights, z);
     Maxima::update(z, first, pairs);
   }
   write_point_mlp_maxima<Maxima, kWidth>(d, out);
 }
 
+/// Computes  z3 of the distinct values of y
+/// Shapes    PointMlpValues, PointMlpF32Weights -> values.z
+/// Mapping   a block owns 64 values and kWidth features: grid (tiles of as many values as may be, feature blocks)
+/// Memory    weights stream from L2 once per block; z is written once
+/// Numerics  as above
+/// Limits    as above
+template <int kWidth>
+__global__ void __launch_bounds__(F32Tile<kWidth>::kThreads, 2)
+    point_mlp_values_f32_kernel(PointMlpDims d, PointMlpValues values, PointMlpF32Weights w) {
+  using Tile = F32Tile<kWidth>;
+  const int feature_block = static_cast<int>(blockIdx.y), features = static_cast<int>(d.features);
+  const int first = static_cast<int>(blockIdx.x) * Tile::kRows + warp_index() * Tile::kWarpRows;
+  if (!are_shared(values) || static_cast<int>(blockIdx.x) * Tile::kRows >= *values.count) return;
+  const int count = *values.count;
+  F32WeightStream<kWidth> weights(w, 1 + feature_block, 2 * w.slices);
+  load_inputs<kWidth>(static_cast<int>(d.in), first, count, [&](int row, int) { return values.y[row]; });
+  typename Tile::Values z;
+  compute_rows<kWidth>(d, w, w.b6 + feature_block * kWidth, weights, z);
+#pragma unroll
+  for (int i = 0; i < Tile::kWarpRows; ++i) {
+#pragma unroll
+    for (int j = 0; j < Tile::kColumns; ++j) {
+      const int column = feature_block * kWidth + lane_index() + kWarpSize * j;
+      if (first + i < count && column < features) {
+        values.z[static_cast<std::int64_t>(first + i) * features + column] = z[i][j];
+      }
+    }
+  }
+}
+
 }  // namespace
+
+void point_mlp_values_f32(const PointMlpRows& rows, const PointMlpF32Weights& w, Stream stream) {
+  const PointMlpWidth sizes(rows.d);
+  with_point_mlp_width(sizes.width, [&]<int kWidth>() {
+    using Tile = F32Tile<kWidth>;
+    const dim3 grid(blocks_for(rows.values.most, Tile::kRows), static_cast<unsigned>(sizes.feature_blocks));
+    launch("point_mlp_values_f32", {.grid = grid, .block = Tile::kThreads, .shared_bytes = Tile::kSharedBytes}, stream,
+           point_mlp_values_f32_kernel<kWidth>, rows.d, rows.values, w);
+  });
+}
 
 void point_mlp_maxima_f32(const PointMlpRows& rows, const PointMlpF32Weights& w, const PointMlpMaxima& out,
                           Stream stream) {

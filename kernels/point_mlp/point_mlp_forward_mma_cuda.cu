@@ -86,6 +86,7 @@ class MmaMaxima {
 template <int kWidth>
 __global__ void __launch_bounds__(MmaTile<kWidth>::kThreads, kWidth <= 128 ? 2 : 1)
     point_mlp_maxima_mma_kernel(PointMlpRows rows, PointMlpBf16Weights w, PointMlpMaxima out) {
+  if (are_shared(rows.values)) return;
   using Tile = MmaTile<kWidth>;
   using Maxima = MmaMaxima<kWidth>;
   const PointMlpDims& d = rows.d;
@@ -107,7 +108,53 @@ __global__ void __launch_bounds__(MmaTile<kWidth>::kThreads, kWidth <= 128 ? 2 :
   write_point_mlp_maxima<Maxima, kWidth>(d, out);
 }
 
+/// Computes  z3 of the distinct values of y
+/// Shapes    PointMlpValues, PointMlpBf16Weights -> values.z
+/// Mapping   a block owns 128 values and kWidth features: grid (tiles of as many values as may be, feature blocks)
+/// Memory    weights stream from L2 once per block; z is written once
+/// Numerics  as above
+/// Limits    as above
+template <int kWidth>
+__global__ void __launch_bounds__(MmaTile<kWidth>::kThreads, kWidth <= 128 ? 2 : 1)
+    point_mlp_values_mma_kernel(PointMlpDims d, PointMlpValues values, PointMlpBf16Weights w) {
+  using Tile = MmaTile<kWidth>;
+  const int first = static_cast<int>(blockIdx.x) * Tile::kRows;
+  if (!are_shared(values) || first >= *values.count) return;
+  const int feature_block = static_cast<int>(blockIdx.y), count = *values.count,
+            features = static_cast<int>(d.features);
+  MmaWeightStream<kWidth> weights(w.matrices, 1 + feature_block, 1, 1);
+  load_vectors<kWidth>(w, feature_block);
+  typename Tile::Sums sums;
+  compute_tile<kWidth>(
+      d, w, first, count, [&](int row, int) { return values.y[row]; }, weights, sums);
+  const MmaThread<kWidth> thread;
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const int row = first + thread.row(i / 2, i % 2);
+    if (row >= count) continue;
+    float* z = values.z + static_cast<std::int64_t>(row) * features;
+#pragma unroll
+    for (int j = 0; j < Tile::kTiles; ++j) {
+#pragma unroll
+      for (int c = 0; c < 2; ++c) {
+        const int column = feature_block * kWidth + thread.column(j) + c;
+        if (column < features) z[column] = sums[i / 2][j][i % 2 * 2 + c];
+      }
+    }
+  }
+}
+
 }  // namespace
+
+void point_mlp_values_mma(const PointMlpRows& rows, const PointMlpBf16Weights& w, Stream stream) {
+  const PointMlpWidth sizes(rows.d);
+  with_point_mlp_width(sizes.width, [&]<int kWidth>() {
+    using Tile = MmaTile<kWidth>;
+    const dim3 grid(blocks_for(rows.values.most, Tile::kRows), static_cast<unsigned>(sizes.feature_blocks));
+    launch("point_mlp_values_mma", {.grid = grid, .block = Tile::kThreads, .shared_bytes = Tile::kSharedBytes}, stream,
+           point_mlp_values_mma_kernel<kWidth>, rows.d, rows.values, w);
+  });
+}
 
 void point_mlp_maxima_mma(const PointMlpRows& rows, const PointMlpBf16Weights& w, const PointMlpMaxima& out,
                           Stream stream) {

@@ -253,6 +253,7 @@ __device__ __forceinline__ void consume(const PointMlpDims& d, const PointMlpMax
 template <int kSteps>
 __global__ void __launch_bounds__(T::kThreads, 1)
     point_mlp_maxima_wgmma_kernel(PointMlpRows rows, PointMlpBf16Weights w, PointMlpMaxima out) {
+  if (are_shared(rows.values)) return;
   ROAP_SHARED(barriers, WgmmaBarriers);
   const int group = uniform_warp() / 4, feature_block = static_cast<int>(blockIdx.y);
   if (threadIdx.x == 0) barriers.init();

@@ -10,6 +10,11 @@ __device__ __forceinline__ int warp_index() { return static_cast<int>(threadIdx.
 
 __device__ __forceinline__ float relu(float x) { return x < 0 ? 0.0f : x; }  // a NaN stays one
 
+/// Whether kernels are to compute the rows of distinct values, and no others.
+__device__ __forceinline__ bool are_shared(const PointMlpValues& values) {
+  return values.count != nullptr && *values.count <= values.most;
+}
+
 /// First tile of one of the pieces of a set; that of the next piece is its end.
 __device__ __forceinline__ int point_mlp_first_tile(std::uint32_t piece, std::uint32_t pieces, int pairs,
                                                     int tile_rows) {

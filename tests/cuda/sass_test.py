@@ -31,6 +31,7 @@ PRODUCTS = [
     ("linear", "linear_mma_kernel", ANY_PRODUCT),
     ("point_mlp", "point_mlp_maxima_mma_kernel", ANY_PRODUCT),
     ("point_mlp", "point_mlp_maxima_wgmma_kernel", WGMMA),
+    ("point_mlp", "point_mlp_values_mma_kernel", ANY_PRODUCT),
     ("point_mlp", "point_mlp_backward_rows_mma_kernel", ANY_PRODUCT),
     ("point_mlp", "point_mlp_backward_w3_mma_kernel", ANY_PRODUCT),
 ]
@@ -57,7 +58,8 @@ OTHERS = {
     "point_mlp": ["point_mlp_maxima_f32_kernel", "point_mlp_merge_maxima_kernel", "point_mlp_list_winners_kernel",
                   "point_mlp_sort_winners_kernel", "point_mlp_backward_rows_f32_kernel",
                   "point_mlp_backward_w3_f32_kernel", "point_mlp_backward_w6_kernel", "point_mlp_add_parts_kernel",
-                  "point_mlp_backward_symbols_kernel"],
+                  "point_mlp_backward_symbols_kernel", "point_mlp_values_f32_kernel", "point_mlp_find_values_kernel",
+                  "point_mlp_look_up_kernel"],
     "program_length": ["program_length_forward_kernel", "program_length_backward_kernel"],
     "repeat_rows": ["repeat_rows_forward_kernel", "repeat_rows_backward_kernel"],
     "soft_exec": ["soft_exec_forward_kernel", "soft_exec_backward_kernel", "soft_exec_general_forward_kernel",
