@@ -1,4 +1,4 @@
-#include "kernels/point_mlp/point_mlp_tile.h"
+#include "kernels/point_mlp/point_mlp_line.h"
 
 namespace roap::cpu::ROAP_ISA {
 
@@ -24,30 +24,35 @@ void gather_entries(const PointMlpEntry* begin, const PointMlpEntry* end, const 
   for (int v = 0; v < kWidth; ++v) store(out + v * kLanes, sum[v]);
 }
 
-/// da2 [kTileRows, stride] = dz3 w6, where dz3 has a few entries per row.
-void output_backward_data(const PointMlpBackwardTile& tile, float* da2) {
+/// Rows [first, first + count) of a line: what one tile holds.
+struct TileRows {
+  std::int64_t first, count;
+};
+
+/// da2 [kTileRows, stride] = dz3 w6, where dz3 has a few entries per row and none beyond the tile's rows.
+void output_backward_data(const PointMlpBackwardRows& rows, TileRows tile, std::int64_t stride, float* da2) {
   constexpr int kWidth = 8, kNarrow = 32 / kLanes;
   for (std::int64_t r = 0; r < kTileRows; ++r) {
-    const PointMlpEntry* begin = r < tile.rows ? tile.entries + tile.entry_begin[r] : nullptr;
-    const PointMlpEntry* end = r < tile.rows ? tile.entries + tile.entry_end[r] : nullptr;
+    const std::int64_t row = tile.first + r;
+    const PointMlpEntry* begin = r < tile.count ? rows.entries + rows.entry_begin[row] : nullptr;
+    const PointMlpEntry* end = r < tile.count ? rows.entries + rows.entry_end[row] : nullptr;
     std::int64_t k = 0;
-    for (; k + kWidth * kLanes <= tile.stride; k += kWidth * kLanes) {
-      gather_entries<kWidth>(begin, end, tile.w6 + k, tile.stride, da2 + r * tile.stride + k);
+    for (; k + kWidth * kLanes <= stride; k += kWidth * kLanes) {
+      gather_entries<kWidth>(begin, end, rows.w6 + k, stride, da2 + r * stride + k);
     }
-    for (; k < tile.stride; k += kNarrow * kLanes) {
-      gather_entries<kNarrow>(begin, end, tile.w6 + k, tile.stride, da2 + r * tile.stride + k);
+    for (; k < stride; k += kNarrow * kLanes) {
+      gather_entries<kNarrow>(begin, end, rows.w6 + k, stride, da2 + r * stride + k);
     }
   }
 }
 
 /// dw6 += dz3' a2, a2 [kTileRows, stride].
-void output_backward_weight(const PointMlpBackwardTile& tile, const float* a2) {
-  for (std::int64_t r = 0; r < tile.rows; ++r) {
-    for (std::int32_t e = tile.entry_begin[r]; e < tile.entry_end[r]; ++e) {
-      float* dw = tile.sums.dw6 + tile.entries[e].feature * tile.stride;
-      const Vec dh = splat(tile.entries[e].dh);
-      for (std::int64_t k = 0; k < tile.stride; k += kLanes)
-        store(dw + k, load(dw + k) + dh * load(a2 + r * tile.stride + k));
+void output_backward_weight(const PointMlpBackwardRows& rows, TileRows tile, std::int64_t stride, const float* a2) {
+  for (std::int64_t r = 0; r < tile.count; ++r) {
+    for (std::int32_t e = rows.entry_begin[tile.first + r]; e < rows.entry_end[tile.first + r]; ++e) {
+      float* dw = rows.sums.dw6 + rows.entries[e].feature * stride;
+      const Vec dh = splat(rows.entries[e].dh);
+      for (std::int64_t k = 0; k < stride; k += kLanes) store(dw + k, load(dw + k) + dh * load(a2 + r * stride + k));
     }
   }
 }
@@ -86,84 +91,181 @@ void normalise_relu_backward(const RowStatistics& statistics, std::int64_t n, co
   }
 }
 
-/// dw3 [hidden, stride] += dz2 a1', dz2 [hidden, kTileRows], a1 [kTileRows, stride]: the register tile of
-/// panel_product.
-void hidden_backward_weight(const float* dz2, const float* a1, std::int64_t hidden, std::int64_t stride, float* dw3) {
-  for (std::int64_t o = 0; o < hidden; o += kPanel) {
-    for (std::int64_t c = 0; c < stride; c += 2 * kLanes) {
-      float* out = dw3 + o * stride + c;
-      Vec sum[kPanel][2];
-      for (int m = 0; m < kPanel; ++m) {
-        sum[m][0] = load(out + m * stride);
-        sum[m][1] = load(out + m * stride + kLanes);
-      }
-      const float* dz = dz2 + o * kTileRows;
-      for (int r = 0; r < kTileRows; ++r) {
-        const Vec a0 = load(a1 + r * stride + c), next = load(a1 + r * stride + c + kLanes);
-        for (int m = 0; m < kPanel; ++m) {
-          const Vec weight = splat(dz[m * kTileRows + r]);
-          sum[m][0] += weight * a0;
-          sum[m][1] += weight * next;
-        }
-      }
-      for (int m = 0; m < kPanel; ++m) {
-        store(out + m * stride, sum[m][0]);
-        store(out + m * stride + kLanes, sum[m][1]);
-      }
+/// Sums over the rows of a line that the gradient of its LayerNorm needs: of m rstd, m along and so on, where m is
+/// the mean over the units of gradient times normalised value.
+struct LineSums {
+  float rstd_square = 0, rstd_along = 0, along_square = 0;
+};
+
+/// Adds a row to the running sums.
+void add_row(const PointMlpLayers& layers, const Line& line, LineRow row, const float* dz2, const float* moving,
+             LineSums& sums) {
+  Vec product{};
+  for (std::int64_t o = 0; o < layers.stride; o += kLanes) {
+    const Vec gradient = load(dz2 + o);
+    product += gradient * load(moving + o);
+    store(line.rstd_dz2 + o, load(line.rstd_dz2 + o) + splat(row.rstd) * gradient);
+    store(line.along_dz2 + o, load(line.along_dz2 + o) + splat(row.along) * gradient);
+    store(line.dz2 + o, load(line.dz2 + o) + gradient);
+  }
+  const float mean = sum(product) / static_cast<float>(layers.hidden);
+  sums.rstd_square += row.rstd * row.rstd * mean;
+  sums.rstd_along += row.rstd * row.along * mean;
+  sums.along_square += row.along * row.along * mean;
+}
+
+/// Adds the rows so far to a unit's sums, to take them away again where it becomes positive (sign -1) and to keep those
+/// since where it becomes zero, or the line ends (sign 1).
+void add_rows_so_far(const PointMlpLayers& layers, const Line& line, std::int64_t unit, float sign, float* dunits) {
+  const float* weights = layers.units + unit * layers.stride;
+  float* dweights = dunits + unit * layers.stride;
+  const Vec offset = splat(sign * line.gamma_offset[unit]), direction = splat(sign * layers.gamma_direction[unit]),
+            beta = splat(sign * layers.beta1[unit]);
+  Vec rstd_share{}, along_share{}, beta_share{};
+  for (std::int64_t o = 0; o < layers.stride; o += kLanes) {
+    const Vec rstd_dz2 = load(line.rstd_dz2 + o), along_dz2 = load(line.along_dz2 + o), dz2 = load(line.dz2 + o);
+    const Vec weight = load(weights + o);
+    rstd_share += weight * rstd_dz2;
+    along_share += weight * along_dz2;
+    beta_share += weight * dz2;
+    store(dweights + o, load(dweights + o) + (offset * rstd_dz2 + direction * along_dz2 + beta * dz2));
+  }
+  line.rstd_share[unit] += sign * sum(rstd_share);
+  line.along_share[unit] += sign * sum(along_share);
+  line.beta_share[unit] += sign * sum(beta_share);
+}
+
+void add_to(float* sums, std::int64_t k, Vec values) { store(sums + k, load(sums + k) + values); }
+
+/// Layers 0 and 1 of a whole line from what its units' sums say, in closed form.
+void finish_line(const PointMlpLayers& layers, const PointMlpBackwardRows& rows, std::int64_t pair, const Line& line,
+                 const LineSums& moments) {
+  const PointMlpSums& out = rows.sums;
+  Vec rstd_total{}, along_total{};
+  for (std::int64_t k = 0; k < layers.stride; k += kLanes) {
+    rstd_total += load(layers.gamma1 + k) * load(line.rstd_share + k);
+    along_total += load(layers.gamma1 + k) * load(line.along_share + k);
+  }
+  const Vec rstd_mean = splat(sum(rstd_total) / static_cast<float>(layers.hidden));
+  const Vec along_mean = splat(sum(along_total) / static_cast<float>(layers.hidden));
+  for (std::int64_t k = 0; k < layers.stride; k += kLanes) {
+    const Vec gamma = load(layers.gamma1 + k), offset = load(line.offset + k), direction = load(layers.columns + k);
+    const Vec rstd_share = load(line.rstd_share + k), along_share = load(line.along_share + k);
+    const Vec dz1 =
+        gamma * rstd_share - rstd_mean - splat(moments.rstd_square) * offset - splat(moments.rstd_along) * direction;
+    const Vec distance_dz1 =
+        gamma * along_share - along_mean - splat(moments.rstd_along) * offset - splat(moments.along_square) * direction;
+    add_to(out.db0, k, dz1);
+    add_to(out.dw0, k, splat(line.origin) * dz1 + distance_dz1);
+    add_to(out.dgamma1, k, offset * rstd_share + direction * along_share);
+    add_to(out.dbeta1, k, load(line.beta_share + k));
+    store(line.dz2 + k, dz1);
+  }
+  for (std::int64_t j = 1; j < layers.in; ++j) {
+    const Vec symbol = splat(symbol_of(rows.in, pair, j));
+    Vec product{};
+    for (std::int64_t k = 0; k < layers.stride; k += kLanes) {
+      const Vec dz1 = load(line.dz2 + k);
+      add_to(out.dw0, j * layers.stride + k, symbol * dz1);
+      product += dz1 * load(layers.columns + j * layers.stride + k);
     }
+    out.ds[pair * rows.in.symbols + rows.in.column[j - 1]] += sum(product);
   }
 }
 
-/// dx = w0' dz1 (without row 0) and dw0 += dz1 x'.
-void first_backward(const PointMlpLayers& layers, const PointMlpBackwardTile& tile, const float* dz1) {
-  for (std::int64_t j = 0; j < layers.in; ++j) {
-    float* dw0 = tile.sums.dw0 + j * layers.hidden * kSumLanes;
-    const float* x = tile.x + j * kTileRows;
-    Vec dx[kTileVectors] = {};
-    for (std::int64_t k = 0; k < layers.hidden; ++k) {
-      Vec share[kTileVectors];
-      for (int v = 0; v < kTileVectors; ++v) {
-        const Vec dz = load(dz1 + k * kTileRows + v * kLanes);
-        share[v] = dz * load(x + v * kLanes);
-        dx[v] += splat(layers.w0[k * layers.in + j]) * dz;
-      }
-      add_to_sum(dw0, k, share);
-    }
-    if (j == 0 || tile.dx == nullptr) continue;
-    for (int v = 0; v < kTileVectors; ++v) store(tile.dx + j * kTileRows + v * kLanes, dx[v]);
+/// Where the backward pass keeps what belongs to one tile of a line.
+struct LineTile {
+  float *rows, *moving;     // [kTileRows, stride]
+  float *xhat2, *a2, *dz2;  // tiles
+  std::uint32_t* positive;  // [kTileRows + 1, stride / kLanes]: units before the tile, then at each row
+  LineRow row[kTileRows];
+};
+
+/// z2 of the tile's rows again; lanes beyond them repeat the last one.
+void tile_forward(const PointMlpLayers& layers, const PointMlpBackwardRows& rows, TileRows tile, Line& line,
+                  LineTile& t) {
+  const std::int64_t vectors = layers.stride / kLanes;
+  const auto keep_positive = [&](std::int64_t at) {
+    for (std::int64_t v = 0; v < vectors; ++v) t.positive[at * vectors + v] = line.positive[v];
+  };
+  keep_positive(0);
+  for (std::int64_t r = 0; r < tile.count; ++r) {
+    t.row[r] = row_at(layers, line, rows.in.y[rows.row[tile.first + r]]);
+    go_to(layers, line, t.row[r]);
+    keep_positive(r + 1);
+    write_z2(layers, line, t.row[r], t.rows + r * layers.stride, t.moving + r * layers.stride);
   }
+  const float* last = t.rows + (tile.count - 1) * layers.stride;
+  for (std::int64_t r = tile.count; r < kTileRows; ++r) {
+    for (std::int64_t k = 0; k < layers.stride; k += kLanes) store(t.rows + r * layers.stride + k, load(last + k));
+  }
+}
+
+/// z2 -> dz2, both in t.rows: layers 4 to 6 forward and back.
+void tile_backward(const PointMlpLayers& layers, const PointMlpBackwardRows& rows, TileRows tile, LineTile& t) {
+  const std::int64_t hidden = layers.hidden, stride = layers.stride;
+  rows_to_tile(t.rows, stride, hidden, t.xhat2);
+  const RowStatistics statistics = row_statistics(t.xhat2, hidden);
+  normalise_relu(statistics, hidden, layers.gamma4, layers.beta4, t.xhat2, t.xhat2, t.a2);
+  tile_to_rows(t.a2, hidden, kTileRows, t.rows, stride);
+  output_backward_weight(rows, tile, stride, t.rows);
+  output_backward_data(rows, tile, stride, t.rows);
+  rows_to_tile(t.rows, stride, hidden, t.dz2);
+  normalise_relu_backward(statistics, hidden, layers.gamma4, t.xhat2, t.a2, t.dz2, rows.sums.dgamma4, rows.sums.dbeta4,
+                          rows.sums.db3);
+  tile_to_rows(t.dz2, hidden, tile.count, t.rows, stride);
+}
+
+/// Rows [first, end), all of one line.
+void backward_line(const PointMlpLayers& layers, const PointMlpBackwardRows& rows, std::int64_t first, std::int64_t end,
+                   Line& line, LineTile& t) {
+  const std::int64_t vectors = layers.stride / kLanes;
+  const std::int64_t pair = rows.in.pair[rows.row[first]];
+  start_line(layers, rows.in, pair, line);
+  for (float* sums : {line.rstd_dz2, line.along_dz2, line.dz2, line.rstd_share, line.along_share, line.beta_share}) {
+    clear(sums, layers.stride);
+  }
+  LineSums moments;
+  for (std::int64_t begin = first; begin < end; begin += kTileRows) {
+    const TileRows tile{begin, end - begin < kTileRows ? end - begin : kTileRows};
+    tile_forward(layers, rows, tile, line, t);
+    tile_backward(layers, rows, tile, t);
+    for (std::int64_t r = 0; r < tile.count; ++r) {
+      const std::uint32_t* positive = t.positive + r * vectors;
+      if (begin + r > first) {  // no rows so far
+        for_each_change(positive, positive + vectors, vectors, [&](std::int64_t unit, bool on) {
+          add_rows_so_far(layers, line, unit, on ? -1.0f : 1.0f, rows.sums.dunits);
+        });
+      }
+      add_row(layers, line, t.row[r], t.rows + r * layers.stride, t.moving + r * layers.stride, moments);
+    }
+  }
+  for (std::int64_t v = 0; v < vectors; ++v) t.positive[v] = 0;
+  for_each_change(t.positive, line.positive, vectors,
+                  [&](std::int64_t unit, bool /*on*/) { add_rows_so_far(layers, line, unit, 1.0f, rows.sums.dunits); });
+  finish_line(layers, rows, pair, line, moments);
 }
 
 }  // namespace
 
-// Computes: the network again on kTileRows winning rows, then its gradients; lanes without a row have no entries and
-// add zero. Memory: seven activation tiles in L2; packed weights and the piece's weight gradients are read (and
-// written) once per tile. Numerics: rows in order within a lane; lanes are added at the end of the piece.
-void point_mlp_backward_tile(const PointMlpLayers& layers, const PointMlpBackwardTile& tile) {
-  const std::int64_t hidden = layers.hidden;
-  float* buffer[kBackwardBuffers];
-  for (int i = 0; i < kBackwardBuffers; ++i) buffer[i] = tile.scratch + i * tile_floats(hidden);
-  const auto [xhat1, a1, xhat2, a2, dz2, dz1, rows] = buffer;
-
-  first_product(layers, tile.x, xhat1);
-  const RowStatistics statistics1 = row_statistics(xhat1, hidden);
-  normalise_relu(statistics1, hidden, layers.gamma1, layers.beta1, xhat1, xhat1, a1);
-  product(layers.panels3, hidden, hidden, a1, xhat2);
-  const RowStatistics statistics2 = row_statistics(xhat2, hidden);
-  normalise_relu(statistics2, hidden, layers.gamma4, layers.beta4, xhat2, xhat2, a2);
-
-  tile_to_rows(a2, hidden, kTileRows, rows, tile.stride);
-  output_backward_weight(tile, rows);
-  output_backward_data(tile, rows);
-  rows_to_tile(rows, tile.stride, hidden, dz2);
-  normalise_relu_backward(statistics2, hidden, layers.gamma4, xhat2, a2, dz2, tile.sums.dgamma4, tile.sums.dbeta4,
-                          tile.sums.db3);
-  tile_to_rows(a1, hidden, kTileRows, rows, tile.stride);
-  hidden_backward_weight(dz2, rows, hidden, tile.stride, tile.sums.dw3);
-  product(tile.panels3_transposed, hidden, hidden, dz2, dz1);
-  normalise_relu_backward(statistics1, hidden, layers.gamma1, xhat1, a1, dz1, tile.sums.dgamma1, tile.sums.dbeta1,
-                          tile.sums.db0);
-  first_backward(layers, tile, dz1);
+// Computes: gradients through some winning rows, whose activations are computed again, line by line.
+// Memory: a line's sums and tiles stay in the L1 and L2 caches; the piece's weight gradients in L2. Numerics: rows in
+// order within a lane or a running sum; lanes are added at the end of the piece.
+void point_mlp_backward_rows(const PointMlpLayers& layers, const PointMlpBackwardRows& rows) {
+  Line line = place_line(layers.stride, rows.scratch);
+  LineTile t;
+  t.rows = rows.scratch + kLineFloats * layers.stride;
+  t.moving = t.rows + kTileRows * layers.stride;
+  t.positive = reinterpret_cast<std::uint32_t*>(t.moving + kTileRows * layers.stride);
+  t.xhat2 = t.moving + (kTileRows + kMaskFloats) * layers.stride;
+  t.a2 = t.xhat2 + tile_floats(layers.stride);
+  t.dz2 = t.a2 + tile_floats(layers.stride);
+  for (std::int64_t first = 0; first < rows.rows;) {
+    std::int64_t end = first + 1;
+    while (end < rows.rows && rows.in.pair[rows.row[end]] == rows.in.pair[rows.row[first]]) ++end;
+    backward_line(layers, rows, first, end, line, t);
+    first = end;
+  }
 }
 
 }  // namespace roap::cpu::ROAP_ISA

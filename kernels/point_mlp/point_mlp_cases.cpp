@@ -61,6 +61,20 @@ OpCase point_mlp_case(const std::string& mode, Columns columns, std::int64_t tas
   return c;
 }
 
+/// Inputs to which y makes hardly any difference, or one that is opposite to the symbol's: the rows of a line then lie
+/// close together, or the line passes close to zero.
+OpCase line_case(const std::string& mode, double y_weight, double s_weight) {
+  OpCase c = point_mlp_case(mode, {{0}, {2}}, 21, 5, 19, 18, 9);
+  std::vector<double> w0, b0;
+  for (int k = 0; k < 19; ++k) {
+    w0.insert(w0.end(), {y_weight * std::cos(3 * k), s_weight * std::cos(3 * k) + 0.1 * std::sin(5 * k)});
+    b0.push_back(std::cos(3 * k) * y_weight * -4 + 0.1 * std::cos(k * k));
+  }
+  c.inputs[2] = CaseInput::list("w0", c.inputs[2].spec, std::move(w0));
+  c.inputs[3] = CaseInput::list("b0", c.inputs[3].spec, std::move(b0));
+  return c;
+}
+
 /// Gradients of a few inputs only.
 OpCase some_constant_case() {
   OpCase c = point_mlp_case("io", {{2, 1}}, 9, 6, 19, 21, 4);
@@ -150,6 +164,9 @@ OperatorTests point_mlp_tests() {
                  point_mlp_case("mixed", {{2, 0}, {1, 1}}, 7, 5, 31, 32, 4),
                  point_mlp_case("io", io, 3, 33, 65, 67, 0),
                  point_mlp_case("io", io, 21, 12, 32, 15, 6),
+                 line_case("flat", 0, 1),
+                 line_case("steep", 30, -2),
+                 line_case("through_zero", 1, 0.01),
                  some_constant_case(),
                  every_row_case(point_mlp_case("out", out, 23, 9, 17, 5, 7)),
                  every_row_case(point_mlp_case("rel", rel, 34, 11, 17, 35, 5)),

@@ -6,21 +6,22 @@
 #include "kernels/point_mlp/point_mlp_workspace.h"
 
 // Computes: the distinct rows of the batch, then chunk by chunk of pairs the network on its rows and the maximum over
-// its pairs. Mapping: a piece owns a range of tiles of the chunk (network) or a range of tasks (maximum). Memory: the
-// results of a chunk are the only large intermediate; rows are read back once per cell that uses them. Numerics: a
-// maximum is exact, so chunks and pieces do not change the result.
+// its pairs. Mapping: a piece owns a range of segments of the chunk (network) or a range of tasks (maximum). Memory:
+// the results of a chunk are the only large intermediate; rows are read back once per cell that uses them. Numerics:
+// rows depend on their segment alone and a maximum is exact, so chunks and pieces do not change the result.
 
 namespace roap::cpu {
 
 namespace {
 
 constexpr std::int64_t kChunkRows = 8192;
-constexpr std::int64_t kPieces = 32;
+constexpr std::int64_t kPieces = 16;
 constexpr std::int64_t kTaskGrain = 16;
 
 struct Forward {
   PointMlpRows rows;
-  float *panels3, *panels6;
+  PointMlpPacked packed;
+  float* panels6;
   float* scratch;  // [kPieces, scratch_stride]
   float* results;  // [chunk_rows, result_stride]
   std::int64_t scratch_stride, chunk_rows, result_stride;
@@ -29,9 +30,9 @@ struct Forward {
 Forward lay_out(const PointMlpDims& d, WorkspaceCutter& workspace) {
   Forward f;
   f.rows = take_point_mlp_rows(d, workspace);
-  f.panels3 = workspace.take<float>(panel_floats(d.hidden, d.hidden));
+  f.packed = take_point_mlp_packed(d, workspace);
   f.panels6 = workspace.take<float>(panel_floats(d.features, d.hidden));
-  f.scratch_stride = kForwardBuffers * tile_floats(std::max(d.hidden, d.features)) + d.in * kTileRows;
+  f.scratch_stride = point_mlp_forward_scratch(f.packed.stride, std::max(d.hidden, d.features));
   f.scratch = workspace.take<float>(kPieces * f.scratch_stride);
   f.chunk_rows = std::max(point_mlp_block_rows(d), std::min(kChunkRows, d.cells()));
   f.result_stride = round_up(d.features, 32);
@@ -39,23 +40,15 @@ Forward lay_out(const PointMlpDims& d, WorkspaceCutter& workspace) {
   return f;
 }
 
-/// The network on rows [begin, end) of group g.
+/// The network on segments [begin, end) of group g, whose rows are the chunk's.
 void compute_rows(const PointMlpDims& d, const PointMlpInputs<float>& in, const PointMlpLayers& layers,
                   const Forward& f, std::int64_t g, std::int64_t begin, std::int64_t end) {
-  const std::int64_t tiles = pieces_of(end - begin, kTileRows);
-  const std::int64_t grain = pieces_of(tiles, kPieces);
-  parallel_ranges(tiles, grain, [&](std::int64_t first, std::int64_t last) {
-    float* x = f.scratch + first / grain * f.scratch_stride;
-    for (std::int64_t tile = first; tile < last; ++tile) {
-      const std::int64_t row = begin + tile * kTileRows;
-      const std::int64_t count = std::min<std::int64_t>(kTileRows, end - row);
-      for (std::int64_t lane = 0; lane < kTileRows; ++lane) {
-        const std::int64_t r = row + std::min(lane, count - 1);
-        gather_point_mlp_row(d, in, g, f.rows.y[r], f.rows.pair[r], lane, x);
-      }
-      point_mlp_forward_tile(layers, x, count, x + d.in * kTileRows, f.results + (row - begin) * f.result_stride,
-                             f.result_stride);
-    }
+  const std::int64_t grain = pieces_of(end - begin, kPieces);
+  const std::int32_t* segment = f.rows.segment_begin + begin;
+  parallel_ranges(end - begin, grain, [&](std::int64_t first, std::int64_t last) {
+    point_mlp_forward_rows(layers, {point_mlp_row_inputs(d, in, f.rows, g), segment + first, last - first,
+                                    f.scratch + first / grain * f.scratch_stride,
+                                    f.results + (segment[first] - segment[0]) * f.result_stride, f.result_stride});
   });
 }
 
@@ -89,15 +82,18 @@ void point_mlp_forward(const PointMlpDims& d, const PointMlpOptions& options, co
   WorkspaceCutter cutter(workspace);
   Forward f = lay_out(d, cutter);
   find_point_mlp_rows(d, options.share_rows, in.y, f.rows);
-  pack_point_mlp({in.w.w3, in.w.b3, d.hidden, d.hidden, d.hidden, 1}, f.panels3);
-  pack_point_mlp({in.w.w6, in.w.b6, d.features, d.hidden, d.hidden, 1}, f.panels6);
-  const PointMlpLayers layers = point_mlp_layers(d, in.w, f.panels3, f.panels6);
+  PointMlpLayers layers = pack_point_mlp(d, in.w, f.packed);
+  constexpr std::int64_t kPanelGrain = 4;
+  parallel_ranges(pieces_of(d.features, point_mlp_panel()), kPanelGrain, [&](std::int64_t first, std::int64_t last) {
+    point_mlp_pack({in.w.w6, in.w.b6, d.features, d.hidden, d.hidden, 1}, first, last, f.panels6);
+  });
+  layers.panels6 = f.panels6;
   const std::int32_t* begin = f.rows.block_begin;
   for (std::int64_t g = 0; g < d.groups; ++g) {
     for (std::int64_t block = 0; block < f.rows.blocks;) {
       std::int64_t end = block + 1;
       while (end < f.rows.blocks && begin[end + 1] - begin[block] <= f.chunk_rows) ++end;
-      compute_rows(d, in, layers, f, g, begin[block], begin[end]);
+      compute_rows(d, in, layers, f, g, f.rows.block_segment[block], f.rows.block_segment[end]);
       pool(d, f, g, begin[block], block * f.rows.pairs_per_block, std::min(d.pairs, end * f.rows.pairs_per_block), h,
            index);
       block = end;

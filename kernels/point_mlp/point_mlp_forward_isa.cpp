@@ -1,4 +1,4 @@
-#include "kernels/point_mlp/point_mlp_tile.h"
+#include "kernels/point_mlp/point_mlp_line.h"
 
 namespace roap::cpu::ROAP_ISA {
 
@@ -19,21 +19,41 @@ void point_mlp_pack(const PanelSource& source, std::int64_t begin, std::int64_t 
   }
 }
 
-// Computes: the network on kTileRows rows.
-// Memory: the two activation tiles stay in the L1 and L2 caches; every weight is read once per tile, from L2.
-// Numerics: every sum runs over k in order in one lane, so that a row's result does not depend on its tile.
-void point_mlp_forward_tile(const PointMlpLayers& layers, const float* x, std::int64_t rows, float* scratch,
-                            float* results, std::int64_t stride) {
-  const std::int64_t hidden = layers.hidden;
-  const std::int64_t widest = layers.hidden > layers.features ? layers.hidden : layers.features;
-  float* a = scratch;
-  float* z = scratch + tile_floats(widest);
-  first_product(layers, x, a);
-  normalise_relu(row_statistics(a, hidden), hidden, layers.gamma1, layers.beta1, a, nullptr, a);
-  product(layers.panels3, hidden, hidden, a, z);
-  normalise_relu(row_statistics(z, hidden), hidden, layers.gamma4, layers.beta4, z, nullptr, z);
-  product(layers.panels6, layers.features, hidden, z, a);
-  tile_to_rows(a, layers.features, rows, results, stride);
+namespace {
+
+/// Layers 4 to 6 on the first `count` of kTileRows rows z2 [kTileRows, stride].
+void finish_tile(const PointMlpLayers& layers, const float* z2, std::int64_t count, float* tile, float* z3,
+                 float* results, std::int64_t result_stride) {
+  rows_to_tile(z2, layers.stride, layers.hidden, tile);
+  normalise_relu(row_statistics(tile, layers.hidden), layers.hidden, layers.gamma4, layers.beta4, tile, nullptr, tile);
+  product(layers.panels6, layers.features, layers.hidden, tile, z3);
+  tile_to_rows(z3, layers.features, count, results, result_stride);
+}
+
+}  // namespace
+
+// Computes: the network on the rows of some segments.
+// Memory: a line's sums and the tiles stay in the L1 and L2 caches; w6 is read once per tile, from L2.
+// Numerics: layer 3's sums depend on the rows before in the segment; a row given twice changes nothing, and so do
+// tiles.
+void point_mlp_forward_rows(const PointMlpLayers& layers, const PointMlpForwardRows& rows) {
+  Line line = place_line(layers.stride, rows.scratch);
+  float* z2 = rows.scratch + kLineFloats * layers.stride;
+  float* tile = z2 + kTileRows * layers.stride;
+  float* z3 = tile + tile_floats(layers.hidden > layers.features ? layers.hidden : layers.features);
+  const std::int32_t first = rows.segment[0], end = rows.segment[rows.segments];
+  for (std::int64_t segment = 0; segment < rows.segments; ++segment) {
+    start_line(layers, rows.in, rows.in.pair[rows.segment[segment]], line);
+    for (std::int32_t r = rows.segment[segment]; r < rows.segment[segment + 1]; ++r) {
+      const LineRow row = row_at(layers, line, rows.in.y[r]);
+      go_to(layers, line, row);
+      const std::int64_t at = (r - first) % kTileRows;
+      write_z2(layers, line, row, z2 + at * layers.stride, nullptr);
+      if (at + 1 < kTileRows && r + 1 < end) continue;
+      finish_tile(layers, z2, at + 1, tile, z3, rows.results + (r - first - at) * rows.result_stride,
+                  rows.result_stride);
+    }
+  }
 }
 
 // Computes: maximum and winning pair of every feature of one task and group.

@@ -60,7 +60,8 @@ class PointMlpBackwardOp : public Op {
   [[nodiscard]] const std::int32_t* columns() const { return forward_.columns(); }
 
  private:
-  [[nodiscard]] Work work_of_rows(const Specs& inputs, const Specs& outputs, double rows) const;
+  /// `terms`: multiplications for a row and unit, up to layer 3.
+  [[nodiscard]] Work work_of_rows(const Specs& inputs, const Specs& outputs, double rows, std::int64_t terms) const;
   PointMlpOp forward_;
 };
 

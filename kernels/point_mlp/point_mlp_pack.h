@@ -1,32 +1,33 @@
 #pragma once
 
+#include <algorithm>
+
 #include "kernels/common/parallel.h"
 #include "kernels/point_mlp/point_mlp.h"
 #include "kernels/point_mlp/point_mlp_isa.h"
+#include "kernels/point_mlp/point_mlp_workspace.h"
 
-// What both directions of point_mlp do before their tiles.
+// What both directions of point_mlp do before their rows.
 
 namespace roap::cpu {
 
-/// Packs a matrix for the active instruction set.
-inline void pack_point_mlp(const PanelSource& source, float* panels) {
-  constexpr std::int64_t kGrain = 4;
-  parallel_ranges(pieces_of(source.outputs, point_mlp_panel()), kGrain,
-                  [&](std::int64_t begin, std::int64_t end) { point_mlp_pack(source, begin, end, panels); });
-}
+/// The network's weights in the order in which the kernels read them.
+struct PointMlpPacked {
+  std::int64_t stride = 0;
+  double *exact_columns = nullptr, *exact_bias = nullptr;
+  float *columns = nullptr, *gamma_direction = nullptr, *gamma1 = nullptr, *beta1 = nullptr, *units = nullptr,
+        *b3 = nullptr;
+};
 
-inline PointMlpLayers point_mlp_layers(const PointMlpDims& d, const PointMlpWeights<const float>& w,
-                                       const float* panels3, const float* panels6) {
-  return {d.in, d.hidden, d.features, w.w0, w.b0, w.gamma1, w.beta1, w.gamma4, w.beta4, panels3, panels6};
-}
+PointMlpPacked take_point_mlp_packed(const PointMlpDims& d, WorkspaceCutter& workspace);
+/// Fills it; the layers' panels6 stay null.
+PointMlpLayers pack_point_mlp(const PointMlpDims& d, const PointMlpWeights<const float>& w,
+                              const PointMlpPacked& packed);
 
-/// Writes the network's input [y; s of the group's columns] into one lane of x [in, kTileRows].
-inline void gather_point_mlp_row(const PointMlpDims& d, const PointMlpInputs<float>& in, std::int64_t g, float y,
-                                 std::int32_t pair, std::int64_t lane, float* x) {
-  x[lane] = y;
-  for (std::int64_t j = 1; j < d.in; ++j) {
-    x[j * kTileRows + lane] = in.s[pair * d.symbols + in.columns[g * (d.in - 1) + j - 1]];
-  }
+/// How the kernels look up the rows of group g.
+inline PointMlpRowInputs point_mlp_row_inputs(const PointMlpDims& d, const PointMlpInputs<float>& in,
+                                              const PointMlpRows& rows, std::int64_t g) {
+  return {rows.y, rows.pair, in.s, in.columns + g * (d.in - 1), d.symbols};
 }
 
 }  // namespace roap::cpu

@@ -53,18 +53,6 @@ static inline void product(const float* panels, std::int64_t outputs, std::int64
   }
 }
 
-/// z [hidden, kTileRows] = b0 + w0 x.
-static inline void first_product(const PointMlpLayers& layers, const float* x, float* z) {
-  for (std::int64_t k = 0; k < layers.hidden; ++k) {
-    const float* w = layers.w0 + k * layers.in;
-    for (int v = 0; v < kTileVectors; ++v) {
-      Vec sum = splat(layers.b0[k]);
-      for (std::int64_t j = 0; j < layers.in; ++j) sum += splat(w[j]) * load(x + j * kTileRows + v * kLanes);
-      store(z + k * kTileRows + v * kLanes, sum);
-    }
-  }
-}
-
 /// Mean and 1 / sqrt(variance + epsilon) over the features, per row.
 struct RowStatistics {
   Vec mean[kTileVectors], rstd[kTileVectors];
