@@ -170,7 +170,7 @@ Slot ParameterStore::slot(const std::string& name, Arena arena) const {
 }
 
 Slot ParameterStore::all(Arena arena) const {
-  return {arena, 0, Shape{arena == Arena::buffers ? buffer_count_ : weight_count_}};
+  return {arena, 0, Shape{arena == Arena::buffers ? buffer_count_ : weight_count_}, {}};
 }
 
 std::int64_t ParameterStore::first_offset_after(const std::string& prefix) const {

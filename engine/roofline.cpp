@@ -1,12 +1,14 @@
 #include "engine/roofline.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 #include "engine/host_clock.h"
+#include "kernels/common/multiply_add_peak.h"
 #include "kernels/common/parallel.h"
-#include "kernels/linear/linear.h"
 
 namespace roap {
 
@@ -27,11 +29,13 @@ double fastest(int repeats, Function&& function) {
 }  // namespace
 
 Ceilings measure_cpu_ceilings() {
-  constexpr std::int64_t kSize = 1024;  // many short repeats: other programs disturb some of them
-  const std::vector<float> x(kSize * kSize, 1.0f), w(kSize * kSize, 0.5f);
-  std::vector<float> y(kSize * kSize);
-  const double product = fastest(24, [&] {
-    cpu::linear_forward({kSize, kSize, kSize}, x.data(), w.data(), nullptr, y.data());
+  constexpr std::int64_t kPieces = 64, kRounds = 4000;  // many short repeats: other programs disturb some of them
+  std::vector<std::int64_t> flop(kPieces);
+  const double peak = fastest(400, [&] {
+    parallel_for(kPieces, [&](std::int64_t i) {
+      std::array<float, cpu::kMultiplyAddSums> sums{0.5f, 1.0f};
+      flop[static_cast<std::size_t>(i)] = cpu::multiply_add_peak(kRounds, sums.data());
+    });
   });
   constexpr std::int64_t kBytes = std::int64_t{64} << 20;
   constexpr std::int64_t kPiece = std::int64_t{1} << 20;
@@ -41,7 +45,8 @@ Ceilings measure_cpu_ceilings() {
       std::memcpy(to.data() + begin, from.data() + begin, static_cast<std::size_t>(end - begin));
     });
   });
-  return {2.0 * kBytes / copy, 2.0 * kSize * kSize * kSize / product, 0};
+  return {2.0 * kBytes / copy, static_cast<double>(std::accumulate(flop.begin(), flop.end(), std::int64_t{0})) / peak,
+          0};
 }
 
 double floor_seconds(const Work& work, const Ceilings& ceilings) {

@@ -4,7 +4,8 @@
 
 namespace roap {
 
-/// Ceilings of this machine's CPU with the threads in use, by a large f32 product and a large copy.
+/// Ceilings of this machine's CPU with the threads in use: multiply-adds in registers, which no product exceeds, and a
+/// large copy.
 Ceilings measure_cpu_ceilings();
 
 /// The least seconds that counted work can take.
