@@ -57,7 +57,7 @@ OpCase moments_case(const Conv2dDims& d, bool bf16 = true) {
   c.name += bf16 ? "_moments_bf16" : "_moments";
   c.op = std::make_shared<Conv2dOp>(Conv2dParams{d.stride, d.padding}, true);
   c.inputs = {CaseInput::integers("x", f32({d.n, d.h, d.w, d.ci}), -1, 2),
-              CaseInput::integers("w", f32({d.co, d.ci, d.kh, d.kw}), -1, 1)};
+              CaseInput::integers("w", f32(w_shape(d)), -1, 1)};
   if (bf16) c.inputs[0] = std::move(c.inputs[0]).in_bf16();
   return c;
 }

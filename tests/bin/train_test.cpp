@@ -1,4 +1,7 @@
+#include <fstream>
+#include <iterator>
 #include "io/safetensors.h"
+
 #include "tests/bin/run_roap.h"
 
 namespace roap::bin {
@@ -212,7 +215,8 @@ std::string environment_of_training(const char* wait_policy) {
   const Process process(folder, {"train", "--preset", "tiny.toml", "--out", "run"});
   if (before != nullptr) ::setenv("OMP_WAIT_POLICY", kept.c_str(), 1);
   EXPECT_TRUE(wait_until([&] { return !metrics_lines(folder / "run").empty(); }));
-  return io::read_file("/proc/" + std::to_string(process.id()) + "/environ");
+  std::ifstream environment("/proc/" + std::to_string(process.id()) + "/environ");  // its size is said to be 0
+  return {std::istreambuf_iterator<char>(environment), {}};
 }
 
 TEST(Train, IdleThreadsSpinBriefly) {

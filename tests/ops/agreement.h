@@ -19,7 +19,7 @@ struct Agreement {
 /// and own approximations of exp may cost a few of them. A few ulps of the tensor's largest value are added, because a
 /// plain loop can be exact by luck. Where the device stores bf16, one rounding of each value is added, and, where a
 /// gradient has several contributions, one of the largest value. OpCase::cuda_bf16_roundings are added on CUDA. A case
-/// with OpCase::near_ties is compared by norms.
+/// with OpCase::near_ties is compared by norms and by how many winners are others, in the same unit.
 Agreement agreement_with_reference(const OpCase& op_case, DeviceKind device, int copies,
                                    const std::vector<CaseRun::Tensor>& got, const std::vector<CaseRun::Tensor>& f32,
                                    const std::vector<CaseRun::Tensor>& f64);

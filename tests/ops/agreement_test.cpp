@@ -17,10 +17,10 @@ Tensors tensors(double change = 0) {
   return {y, index};
 }
 
-Agreement agree(const Tensors& got, double near_ties) {
+Agreement agree(const Tensors& got, double near_ties, const Tensors& f32 = tensors()) {
   OpCase op_case;
   op_case.near_ties = near_ties;
-  return agreement_with_reference(op_case, DeviceKind::cpu, 1, got, tensors(), tensors());
+  return agreement_with_reference(op_case, DeviceKind::cpu, 1, got, f32, tensors());
 }
 
 TEST(Agreement, OneWrongValueIsFound) {
@@ -44,6 +44,18 @@ TEST(Agreement, NearTiesAllowAFewOtherWinnersAndSmallNorms) {
   EXPECT_NE(agree(index, 1e-3).problem, "");
   EXPECT_EQ(agree(tensors(1e-2), 1e-3).problem, "");
   EXPECT_NE(agree(tensors(1), 1e-3).problem, "");
+}
+
+TEST(Agreement, WithNearTiesTheF32ReferencesOwnDifferencesAreTheUnit) {
+  constexpr int kTimes = 4;
+  Tensors f32 = tensors(1), got = tensors(kTimes);
+  f32[1].values[0] = 5;
+  for (int i = 0; i < kTimes + 1; ++i) got[1].values[static_cast<std::size_t>(i)] = -1;  // one more by near_ties
+  EXPECT_EQ(agree(got, 1e-3, f32).problem, "");
+  EXPECT_NE(agree(got, 1e-3).problem, "");
+  got[1].values[static_cast<std::size_t>(kTimes + 1)] = -1;
+  EXPECT_NE(agree(got, 1e-3, f32).problem.find("index"), std::string::npos);
+  EXPECT_NE(agree(tensors(kTimes + 1.0), 1e-3, f32).problem.find("y"), std::string::npos);
 }
 
 }  // namespace
