@@ -55,16 +55,13 @@ std::string hidden_truth_text(const Evaluation& e) {
   }
   if (!text.empty()) text += "\n";
   if (e.synthesised_solved) text += fmt::format("the synthesizer alone solves {}\n", *e.synthesised_solved);
-  if (e.train) text += symbols_text("train", *e.train);
-  if (e.test) text += symbols_text("test", *e.test);
-  if (e.train) text += fmt::format("symbols are {}\n", e.gauge_text());
-  if (e.run_success() && e.run_success_strict()) {
-    text += fmt::format(
-        "a successful run: {} (symbolic loss on test images at most 0.05); strictly: {} (90 % of the training "
-        "images right)\n",
-        *e.run_success() ? "yes" : "no", *e.run_success_strict() ? "yes" : "no");
-  }
-  return text;
+  if (!e.train || !e.test) return text;
+  text += symbols_text("train", *e.train) + symbols_text("test", *e.test);
+  text += fmt::format("symbols are {}\n", e.gauge_text());
+  return text + fmt::format(
+                    "a successful run: {} (symbolic loss on test images at most 0.05); strictly: {} (90 % of the "
+                    "training images right)\n",
+                    *e.run_success() ? "yes" : "no", *e.run_success_strict() ? "yes" : "no");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "kernels/common/philox.h"
+#include "kernels/common/sizes.h"
 
 namespace roap {
 
@@ -40,7 +41,7 @@ std::vector<float> initial_values(const ParameterInfo& info, std::uint64_t seed,
 
 constexpr std::int64_t kAlignment = 16;  // elements: one cache line of floats
 
-std::int64_t aligned(std::int64_t count) { return (count + kAlignment - 1) / kAlignment * kAlignment; }
+std::int64_t aligned(std::int64_t count) { return round_up(count, kAlignment); }
 
 bool has_dead_taps(const Slot& slot) { return slot.stored_shape().count() < slot.shape.count(); }
 

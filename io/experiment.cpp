@@ -64,11 +64,7 @@ Benchmark load_table(const Config& config, const std::string& file, TaskSet task
     throw DataError(fmt::format("{}: {} tasks with {} images in a row, but the run has {} tasks with {}", file,
                                 data.tasks, data.symbols, config.tasks.count, config.tasks.symbols));
   }
-  try {
-    return make_table_benchmark(std::move(data));
-  } catch (const DataError& error) {
-    throw DataError(fmt::format("{}: {}", file, error.what()));
-  }
+  return make_table_benchmark(std::move(data));
 }
 
 }  // namespace

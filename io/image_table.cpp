@@ -168,11 +168,12 @@ ImageTableSize image_table_size(const std::filesystem::path& path) {
 TableData read_image_table(const std::filesystem::path& path) {
   const NumberedTable table = read_numbered(path);
   TableData data;
+  data.label = path.string();
   data.tasks = static_cast<int>(table.tasks.tasks.size());
   data.symbols = table.tasks.variables;
   append_rows(data, table);
   if (data.train.images.empty() || data.test.images.empty()) {
-    throw DataError(fmt::format("{}: no {} pairs; {}", path.string(), data.train.images.empty() ? "training" : "test",
+    throw DataError(fmt::format("{}: no {} pairs; {}", data.label, data.train.images.empty() ? "training" : "test",
                                 table.csv.find("split") >= 0
                                     ? "column split needs rows of both"
                                     : "without a column split every fifth one is a test pair"));

@@ -29,6 +29,7 @@ struct Conv2dDims {
   bool live_taps_only = false;  ///< whether w and dw hold the live taps alone
   [[nodiscard]] std::int64_t ho() const { return (h + 2 * padding - kh) / stride + 1; }
   [[nodiscard]] std::int64_t wo() const { return (w + 2 * padding - kw) / stride + 1; }
+  [[nodiscard]] std::int64_t output_rows() const { return n * ho() * wo(); }  ///< of y [output_rows, co]
   bool operator==(const Conv2dDims&) const = default;
 };
 

@@ -12,7 +12,7 @@ void run_forward(const Op& op, const RunContext& c) {
   const Conv2dDims d = static_cast<const Conv2dOp&>(op).dims(c.input_specs());
   reference::conv2d_forward(d, c.in<Real>(0), c.in<Real>(1), c.out<Real>(0));
   if (!static_cast<const Conv2dOp&>(op).moments()) return;
-  reference::batch_norm_statistics({d.n * d.ho() * d.wo(), d.co}, c.out<Real>(0), c.out<Real>(1), c.out<Real>(2));
+  reference::batch_norm_statistics({d.output_rows(), d.co}, c.out<Real>(0), c.out<Real>(1), c.out<Real>(2));
 }
 
 template <class Real>

@@ -23,7 +23,7 @@ constexpr double kChunkFlop = 2e6;                 // smaller chunks are dominat
 constexpr std::int64_t kWeightChunkOutputs = 192;  // a partial dw pays off over that many output positions
 
 std::int64_t chunk_count(Conv2dPass pass, const Conv2dDims& d) {
-  const std::int64_t outputs = d.n * d.ho() * d.wo();
+  const std::int64_t outputs = d.output_rows();
   const double flop = 2.0 * static_cast<double>(outputs) * static_cast<double>(d.ci * d.co * d.kh * d.kw);
   std::int64_t chunks = std::min({kMaxChunks, d.n, static_cast<std::int64_t>(flop / kChunkFlop)});
   if (pass == Conv2dPass::backward_weight) chunks = std::min(chunks, outputs / kWeightChunkOutputs);

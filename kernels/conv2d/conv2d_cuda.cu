@@ -4,6 +4,7 @@
 #include "kernels/common/convert.cuh"
 #include "kernels/common/launch.h"
 #include "kernels/common/shared.h"
+#include "kernels/common/sizes.h"
 #include "kernels/common/workspace.h"
 #include "kernels/conv2d/conv2d_cuda.h"
 
@@ -71,7 +72,7 @@ __global__ void __launch_bounds__(kAddThreads)
   dw[static_cast<std::int64_t>(o) * count + e] = sum;
 }
 
-int padded(std::int64_t size, int tile) { return static_cast<int>((size + tile - 1) / tile * tile); }
+int padded(std::int64_t size, int tile) { return static_cast<int>(round_up(size, tile)); }
 
 }  // namespace
 
@@ -136,7 +137,7 @@ namespace {
 /// The way from the moments of parts of a result to those of all.
 class MomentParts {
  public:
-  MomentParts(const Conv2dDims& d, int parts) : dims_{d.n * d.ho() * d.wo(), d.co}, parts_(parts) {}
+  MomentParts(const Conv2dDims& d, int parts) : dims_{d.output_rows(), d.co}, parts_(parts) {}
   ConvMoments take(WorkspaceCutter& workspace) const {
     return {workspace.take<float>(2 * parts_ * dims_.channels), workspace.take<float>(parts_)};
   }

@@ -54,7 +54,7 @@ class Conv2dMomentsCudaState : public OpState {
 class Conv2dThenMomentsCudaState : public Conv2dCudaState {
  public:
   Conv2dThenMomentsCudaState(const Conv2dDims& d, DType dtype)
-      : Conv2dCudaState(Conv2dPass::forward, d, dtype), dims_{d.n * d.ho() * d.wo(), d.co} {
+      : Conv2dCudaState(Conv2dPass::forward, d, dtype), dims_{d.output_rows(), d.co} {
     cuda::with_storage(dtype, [&]<class T>() {
       statistics_.emplace(cuda::batch_norm_workspace_bytes<T>(dims_), cuda::batch_norm_counters<T>(dims_));
     });

@@ -40,7 +40,7 @@ Work conv2d_work(const Conv2dDims& d, DType dtype) {
           .bf16 = dtype == DType::bf16};
 }
 
-BatchNormDims moment_dims(const Conv2dDims& d) { return {d.n * d.ho() * d.wo(), d.co}; }
+BatchNormDims moment_dims(const Conv2dDims& d) { return {d.output_rows(), d.co}; }
 
 class Conv2dState : public OpState {
  public:

@@ -38,7 +38,7 @@ void for_each_conv2d_term(const Conv2dDims& d, Term&& term) {
 
 template <class Real>
 void conv2d_forward(const Conv2dDims& d, const Real* x, const Real* w, Real* y) {
-  std::fill_n(y, d.n * d.ho() * d.wo() * d.co, Real{0});
+  std::fill_n(y, d.output_rows() * d.co, Real{0});
   for_each_conv2d_term(d, [=](std::int64_t yi, std::int64_t xi, std::int64_t wi) { y[yi] += x[xi] * w[wi]; });
 }
 

@@ -158,9 +158,7 @@ void point_mlp_backward(const PointMlpDims& d, const PointMlpOptions& options, c
   find_point_mlp_rows(d, options.share_rows, in.y, b.rows);
   find_point_mlp_winners(d, b.rows, dh, index, b.winners);
   for (std::int64_t f = 0; f < d.features; ++f) {
-    float* row = b.w6 + f * b.stride;
-    std::copy_n(in.w.w6 + f * d.hidden, d.hidden, row);
-    std::fill(row + d.hidden, row + b.stride, 0.0f);
+    pad_point_mlp_row(in.w.w6 + f * d.hidden, 1, d.hidden, b.stride, b.w6 + f * b.stride);
   }
   backward_rows(d, in, pack_point_mlp(d, in.w, b.packed), b);
 

@@ -19,6 +19,9 @@ struct PointMlpPacked {
         *b3 = nullptr;
 };
 
+/// out[k] = in[k * in_stride], then zeros up to `stride`.
+void pad_point_mlp_row(const float* in, std::int64_t in_stride, std::int64_t count, std::int64_t stride, float* out);
+
 PointMlpPacked take_point_mlp_packed(const PointMlpDims& d, WorkspaceCutter& workspace);
 /// Fills it; the layers' panels6 stay null.
 PointMlpLayers pack_point_mlp(const PointMlpDims& d, const PointMlpWeights<const float>& w,

@@ -7,12 +7,6 @@ namespace roap::cpu {
 
 namespace {
 
-/// out[k] = in[k * in_stride], then zeros up to `stride`.
-void pad(const float* in, std::int64_t in_stride, std::int64_t count, std::int64_t stride, float* out) {
-  for (std::int64_t k = 0; k < count; ++k) out[k] = in[k * in_stride];
-  std::fill(out + count, out + stride, 0.0f);
-}
-
 void pad_centred(const float* in, std::int64_t in_stride, std::int64_t count, std::int64_t stride, double* out) {
   double mean = 0;
   for (std::int64_t k = 0; k < count; ++k) mean += in[k * in_stride] / static_cast<double>(count);
@@ -21,6 +15,11 @@ void pad_centred(const float* in, std::int64_t in_stride, std::int64_t count, st
 }
 
 }  // namespace
+
+void pad_point_mlp_row(const float* in, std::int64_t in_stride, std::int64_t count, std::int64_t stride, float* out) {
+  for (std::int64_t k = 0; k < count; ++k) out[k] = in[k * in_stride];
+  std::fill(out + count, out + stride, 0.0f);
+}
 
 PointMlpPacked take_point_mlp_packed(const PointMlpDims& d, WorkspaceCutter& workspace) {
   PointMlpPacked packed;
@@ -44,13 +43,14 @@ PointMlpLayers pack_point_mlp(const PointMlpDims& d, const PointMlpWeights<const
   pad_centred(w.b0, 1, d.hidden, stride, packed.exact_bias);
   std::transform(packed.exact_columns, packed.exact_columns + d.in * stride, packed.columns,
                  [](double value) { return static_cast<float>(value); });
-  pad(w.gamma1, 1, d.hidden, stride, packed.gamma1);
-  pad(w.beta1, 1, d.hidden, stride, packed.beta1);
-  pad(w.b3, 1, d.hidden, stride, packed.b3);
+  pad_point_mlp_row(w.gamma1, 1, d.hidden, stride, packed.gamma1);
+  pad_point_mlp_row(w.beta1, 1, d.hidden, stride, packed.beta1);
+  pad_point_mlp_row(w.b3, 1, d.hidden, stride, packed.b3);
   for (std::int64_t k = 0; k < stride; ++k) packed.gamma_direction[k] = packed.gamma1[k] * packed.columns[k];
   constexpr std::int64_t kUnitGrain = 16;
   parallel_ranges(d.hidden, kUnitGrain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t k = begin; k < end; ++k) pad(w.w3 + k, d.hidden, d.hidden, stride, packed.units + k * stride);
+    for (std::int64_t k = begin; k < end; ++k)
+      pad_point_mlp_row(w.w3 + k, d.hidden, d.hidden, stride, packed.units + k * stride);
   });
   return {d.in,
           d.hidden,

@@ -42,8 +42,8 @@ std::vector<float> training_deviations(const TableData& data) {
   for (std::size_t t = 0; t < static_cast<std::size_t>(data.tasks); ++t) {
     sigma.push_back(deviation(std::span(data.train.y).subspan(t * rows, rows)));
     if (sigma.back() > 0) continue;
-    throw DataError(fmt::format("task {}: y is the same in all {} training rows, so there is nothing to learn",
-                                data.task_names.empty() ? std::to_string(t) : data.task_names[t], rows));
+    throw DataError(fmt::format("{}: task {}: y is the same in all {} training rows, so there is nothing to learn",
+                                data.label, data.task_names.empty() ? std::to_string(t) : data.task_names[t], rows));
   }
   return sigma;
 }
@@ -51,9 +51,6 @@ std::vector<float> training_deviations(const TableData& data) {
 }  // namespace
 
 Benchmark make_table_benchmark(TableData moved) {
-  if (moved.train.images.empty() || moved.test.images.empty()) {
-    throw DataError(fmt::format("no {} rows", moved.train.images.empty() ? "training" : "test"));
-  }
   const auto data = std::make_shared<TableData>(std::move(moved));
   data->images.pixels = data->pixels;
   const std::vector<float> sigma = training_deviations(*data);

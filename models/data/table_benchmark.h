@@ -15,6 +15,7 @@ struct TableRows {
 
 /// Measured pairs of both splits, which share their images.
 struct TableData {
+  std::string label;  ///< names the table in messages
   int tasks = 0, symbols = 0;
   ImageSet images;                   ///< its pixels are `pixels`
   std::vector<std::uint8_t> pixels;  ///< [image, height, width, channels]
@@ -24,7 +25,7 @@ struct TableData {
 };
 
 /// Sources that draw rows uniformly, with replacement. What the images stand for is unknown, so metrics that need it
-/// are not measured. DataError when a split has no rows or a task's y is the same in all training rows.
+/// are not measured. Both splits have rows. DataError when a task's y is the same in all training rows.
 Benchmark make_table_benchmark(TableData data);
 
 }  // namespace roap
