@@ -15,14 +15,14 @@ namespace roap::simt {
 
 namespace {
 
-constexpr unsigned kRows = 64, kDepth = 16;
+constexpr std::size_t kRows = 64, kDepth = 16;
 
 struct WgmmaOperand {
   unsigned columns;
   float* d;
   const std::uint32_t* a_registers;  ///< null when A has a descriptor
   std::uint64_t a, b;
-  bool accumulate;
+  bool mn_major, accumulate;
 };
 
 const WgmmaOperand& operand_of(const Warp* warps, unsigned thread) {
@@ -50,7 +50,7 @@ Accumulators& find_or_add(Warpgroup& group, const Warp* warps, unsigned columns)
   }
   Accumulators& added = *group.accumulators.emplace_back(std::make_unique<Accumulators>());
   added.columns = columns;
-  added.values.resize(std::size_t{kRows} * columns);
+  added.values.resize(kRows * columns);
   for (unsigned thread = 0; thread < kWarpgroupThreads; ++thread) {
     float* const registers = added.registers[thread] = operand_of(warps, thread).d;
     for_accumulators(thread, columns, [&](unsigned i, unsigned row, unsigned column) {
@@ -61,16 +61,16 @@ Accumulators& find_or_add(Warpgroup& group, const Warp* warps, unsigned columns)
   return added;
 }
 
-/// A from the registers of all threads, as mma_m16n8k16 has it, 16 rows a warp.
+/// A [kDepth][kRows] from the registers of all threads, as mma_m16n8k16 has it, 16 rows a warp.
 std::vector<float> gather_a(const Warp* warps) {
-  std::vector<float> a(kRows * kDepth);
+  std::vector<float> a(kDepth * kRows);
   for (unsigned thread = 0; thread < kWarpgroupThreads; ++thread) {
     const unsigned lane = thread % kLanes;
     for (unsigned i = 0; i < 4; ++i) {
       const float2 pair = cuda::unpack_bf16(operand_of(warps, thread).a_registers[i]);
       const unsigned row = 16 * (thread / kLanes) + lane / 4 + i % 2 * 8, k = lane % 4 * 2 + i / 2 * 8;
-      a[row * kDepth + k] = pair.x;
-      a[row * kDepth + k + 1] = pair.y;
+      a[k * kRows + row] = pair.x;
+      a[(k + 1) * kRows + row] = pair.y;
     }
   }
   return a;
@@ -84,7 +84,7 @@ void issue(const Caller& caller) {
   for (unsigned thread = 1; thread < kWarpgroupThreads; ++thread) {
     const WgmmaOperand& other = operand_of(warps, thread);
     const bool agree = other.columns == mine.columns && other.a == mine.a && other.b == mine.b &&
-                       other.accumulate == mine.accumulate &&
+                       other.mn_major == mine.mn_major && other.accumulate == mine.accumulate &&
                        (other.a_registers == nullptr) == (mine.a_registers == nullptr);
     if (!agree) {
       scheduler().fail(
@@ -100,9 +100,9 @@ void issue(const Caller& caller) {
   ++accumulators.products;
   KernelCounts& counts = scheduler().counts();
   ++counts.wgmma;
-  counts.multiplies += std::uint64_t{kRows} * mine.columns * kDepth;
+  counts.multiplies += kRows * mine.columns * kDepth;
   group.open.push_back({&accumulators, mine.a_registers != nullptr ? gather_a(warps) : std::vector<float>(), mine.a,
-                        mine.b, mine.accumulate, caller});
+                        mine.b, mine.mn_major, mine.accumulate, caller});
 }
 
 void multiply(WgmmaOperand mine, const Caller& caller) {
@@ -111,36 +111,67 @@ void multiply(WgmmaOperand mine, const Caller& caller) {
   release_warpgroup();
 }
 
-/// The 16 numbers of a row of a K-major operand, where the descriptor places them: two pieces of 16 bytes.
-void read_row(Block& block, std::uint64_t descriptor, unsigned row, const char* name, const Caller& caller,
-              float (&values)[kDepth]) {
-  const std::size_t start = (descriptor & 0x3fff) << 4, eight_rows = (descriptor >> 32 & 0x3fff) << 4;
-  for (unsigned piece = 0; piece < 2; ++piece) {
-    std::size_t place = start + row / 8 * eight_rows + row % 8 * 128 + piece * 16;
-    place ^= (place >> 7 & 7) << 4;
-    if (scheduler().layout().find(place, 16) == nullptr) {
-      std::string text = fmt::format("wgmma reads row {} of {} {}", row, name, scheduler().layout().describe(place));
-      scheduler().fail(cudaErrorIllegalAddress, std::move(text), caller);
+/// An operand in shared memory.
+struct SharedOperand {
+  std::uint64_t descriptor;
+  bool mn_major;
+  const char* name;
+  const Caller& caller;
+
+  [[nodiscard]] std::size_t field(unsigned bit) const { return (descriptor >> bit & 0x3fff) << 4; }  ///< in bytes
+  /// Where the row of 128 bytes begins, before the swizzle.
+  [[nodiscard]] std::size_t row_at(std::size_t row) const { return field(0) + row / 8 * field(32) + row % 8 * 128; }
+  [[nodiscard]] std::size_t tile_bytes() const { return field(16); }
+};
+
+/// Eight numbers of a row, from `place` on before the swizzle: to values[0], values[stride], ...
+void read_piece(Block& block, const SharedOperand& operand, std::size_t row, std::size_t place, std::size_t stride,
+                float* values) {
+  place ^= (place >> 7 & 7) << 4;
+  if (scheduler().layout().find(place, 16) == nullptr) {
+    std::string text =
+        fmt::format("wgmma reads row {} of {} {}", row, operand.name, scheduler().layout().describe(place));
+    scheduler().fail(cudaErrorIllegalAddress, std::move(text), operand.caller);
+  }
+  if (!block.async_view.readable(block.arena.data(), place)) {
+    std::string text =
+        fmt::format("wgmma reads {} at {}, which ordinary stores changed without fence_proxy_async after them",
+                    operand.name, scheduler().layout().describe(place));
+    scheduler().fail(cudaErrorIllegalInstruction, std::move(text), operand.caller);
+  }
+  const auto* numbers = reinterpret_cast<const __nv_bfloat16*>(block.arena.data() + place);
+  for (std::size_t i = 0; i < 8; ++i) values[stride * i] = cuda::to_float(numbers[i]);
+}
+
+/// The operand as [kDepth][count], for `count` rows of A or columns of B.
+void read_operand(const SharedOperand& operand, std::size_t count, float* values) {
+  constexpr std::size_t kPiece = 8, kPieceBytes = 16, kTile = 64;
+  Block& block = *scheduler().current().warp->block;
+  const std::size_t rows = operand.mn_major ? kDepth : count, columns = operand.mn_major ? count : kDepth;
+  for (std::size_t row = 0; row < rows; ++row) {
+    for (std::size_t i = 0; i < columns; i += kPiece) {
+      const std::size_t place =
+          operand.row_at(row) + i / kTile * operand.tile_bytes() + i % kTile / kPiece * kPieceBytes;
+      float* first = operand.mn_major ? values + row * count + i : values + i * count + row;
+      read_piece(block, operand, row, place, operand.mn_major ? 1 : count, first);
     }
-    if (!block.async_view.readable(block.arena.data(), place)) {
-      std::string text =
-          fmt::format("wgmma reads {} at {}, which ordinary stores changed without fence_proxy_async after them", name,
-                      scheduler().layout().describe(place));
-      scheduler().fail(cudaErrorIllegalInstruction, std::move(text), caller);
-    }
-    const auto* numbers = reinterpret_cast<const __nv_bfloat16*>(block.arena.data() + place);
-    for (unsigned i = 0; i < 8; ++i) values[8 * piece + i] = cuda::to_float(numbers[i]);
   }
 }
 
-void check_descriptor(std::uint64_t descriptor, const char* name, const Caller& caller) {
-  if (descriptor >> 62 != 1 || (descriptor >> 49 & 7) != 0) {
+void check_descriptor(const SharedOperand& operand) {
+  if (operand.descriptor >> 62 != 1 || (operand.descriptor >> 49 & 7) != 0) {
     scheduler().fail(
         cudaErrorNotSupported,
         fmt::format("descriptor {:#x} of {}: the emulator knows the 128-byte swizzle without a base offset "
                     "only (wgmma_descriptor)",
-                    descriptor, name),
-        caller);
+                    operand.descriptor, operand.name),
+        operand.caller);
+  }
+  if (operand.mn_major && operand.field(0) % 1024 != 0) {
+    scheduler().fail(cudaErrorNotSupported,
+                     fmt::format("descriptor {:#x} of {}: rows of an MN-major operand begin in the middle of eight",
+                                 operand.descriptor, operand.name),
+                     operand.caller);
   }
 }
 
@@ -149,39 +180,33 @@ std::vector<float> b_columns;
 
 constexpr std::size_t kBlock = 16;  // columns whose sums stay in vector registers
 
-/// d [kBlock] += a [kDepth] b [kDepth][kBlock], rows of b `columns` apart.
+/// d [kBlock] += a [kDepth]' b [kDepth][kBlock], rows of a kRows and rows of b `columns` apart.
 void add_products(const float* a, const float* b, std::size_t columns, float* d) {
   float sums[kBlock];
   std::copy_n(d, kBlock, sums);
   for (std::size_t k = 0; k < kDepth; ++k) {
-    for (std::size_t i = 0; i < kBlock; ++i) sums[i] += a[k] * b[k * columns + i];
+    for (std::size_t i = 0; i < kBlock; ++i) sums[i] += a[k * kRows] * b[k * columns + i];
   }
   std::copy_n(sums, kBlock, d);
 }
 
 void compute(Product& product) {
-  Block& block = *scheduler().current().warp->block;
-  const unsigned columns = product.accumulators->columns;
-  float values[kDepth];
+  const std::size_t columns = product.accumulators->columns;
   if (product.a_values.empty()) {
-    check_descriptor(product.a, "A", product.caller);
-    product.a_values.resize(kRows * kDepth);
-    for (unsigned row = 0; row < kRows; ++row) {
-      read_row(block, product.a, row, "A", product.caller, values);
-      std::copy_n(values, kDepth, &product.a_values[row * kDepth]);
-    }
+    const SharedOperand a{product.a, product.mn_major, "A", product.caller};
+    check_descriptor(a);
+    product.a_values.resize(kDepth * kRows);
+    read_operand(a, kRows, product.a_values.data());
   }
-  check_descriptor(product.b, "B", product.caller);
-  b_columns.resize(std::size_t{kDepth} * columns);
-  for (unsigned column = 0; column < columns; ++column) {
-    read_row(block, product.b, column, "B", product.caller, values);
-    for (unsigned k = 0; k < kDepth; ++k) b_columns[k * columns + column] = values[k];
-  }
+  const SharedOperand b{product.b, product.mn_major, "B", product.caller};
+  check_descriptor(b);
+  b_columns.resize(kDepth * columns);
+  read_operand(b, columns, b_columns.data());
   float* d = product.accumulators->values.data();
-  if (!product.accumulate) std::fill_n(d, std::size_t{kRows} * columns, 0.0f);
-  for (unsigned row = 0; row < kRows; ++row) {
+  if (!product.accumulate) std::fill_n(d, kRows * columns, 0.0f);
+  for (std::size_t row = 0; row < kRows; ++row) {
     for (std::size_t column = 0; column < columns; column += kBlock) {
-      add_products(&product.a_values[row * kDepth], &b_columns[column], columns, d + row * columns + column);
+      add_products(&product.a_values[row], &b_columns[column], columns, d + row * columns + column);
     }
   }
 }
@@ -237,22 +262,31 @@ void wgmma_wait(int pending, Caller caller) {
 }
 
 void wgmma_m64n64k16(float (&d)[32], std::uint64_t a, std::uint64_t b, bool accumulate, Caller caller) {
-  simt::multiply({64, d, nullptr, a, b, accumulate}, caller);
+  simt::multiply({64, d, nullptr, a, b, false, accumulate}, caller);
 }
 void wgmma_m64n128k16(float (&d)[64], std::uint64_t a, std::uint64_t b, bool accumulate, Caller caller) {
-  simt::multiply({128, d, nullptr, a, b, accumulate}, caller);
+  simt::multiply({128, d, nullptr, a, b, false, accumulate}, caller);
 }
 void wgmma_m64n256k16(float (&d)[128], std::uint64_t a, std::uint64_t b, bool accumulate, Caller caller) {
-  simt::multiply({256, d, nullptr, a, b, accumulate}, caller);
+  simt::multiply({256, d, nullptr, a, b, false, accumulate}, caller);
 }
 void wgmma_m64n64k16(float (&d)[32], const std::uint32_t (&a)[4], std::uint64_t b, bool accumulate, Caller caller) {
-  simt::multiply({64, d, a, 0, b, accumulate}, caller);
+  simt::multiply({64, d, a, 0, b, false, accumulate}, caller);
 }
 void wgmma_m64n128k16(float (&d)[64], const std::uint32_t (&a)[4], std::uint64_t b, bool accumulate, Caller caller) {
-  simt::multiply({128, d, a, 0, b, accumulate}, caller);
+  simt::multiply({128, d, a, 0, b, false, accumulate}, caller);
 }
 void wgmma_m64n256k16(float (&d)[128], const std::uint32_t (&a)[4], std::uint64_t b, bool accumulate, Caller caller) {
-  simt::multiply({256, d, a, 0, b, accumulate}, caller);
+  simt::multiply({256, d, a, 0, b, false, accumulate}, caller);
+}
+void wgmma_m64n64k16_mn(float (&d)[32], std::uint64_t a, std::uint64_t b, bool accumulate, Caller caller) {
+  simt::multiply({64, d, nullptr, a, b, true, accumulate}, caller);
+}
+void wgmma_m64n128k16_mn(float (&d)[64], std::uint64_t a, std::uint64_t b, bool accumulate, Caller caller) {
+  simt::multiply({128, d, nullptr, a, b, true, accumulate}, caller);
+}
+void wgmma_m64n256k16_mn(float (&d)[128], std::uint64_t a, std::uint64_t b, bool accumulate, Caller caller) {
+  simt::multiply({256, d, nullptr, a, b, true, accumulate}, caller);
 }
 
 }  // namespace roap::ptx

@@ -22,8 +22,9 @@ struct Accumulators {
 
 struct Product {
   Accumulators* accumulators;
-  std::vector<float> a_values;  ///< A [64][16]; empty until it is read, if it has a descriptor
+  std::vector<float> a_values;  ///< A [16][64], k first; empty until it is read, if it has a descriptor
   std::uint64_t a, b;           ///< descriptors
+  bool mn_major;                ///< both operands
   bool accumulate;
   std::source_location caller;
 };

@@ -56,6 +56,17 @@ __device__ void load_a(std::uint32_t (&a)[4], const __nv_bfloat16* x, int k) {
   a[3] = pair(row + 8, column + 8);
 }
 
+/// "Accumulator D fragment": rows of warp w from 16 w on, pairs of columns every 8.
+template <int kColumns>
+__device__ void store_sums(const float (&d)[kColumns / 2], float* out) {
+  const int thread = static_cast<int>(threadIdx.x), row = thread / 32 * 16 + thread % 32 / 4;
+  for (int j = 0; j < kColumns / 8; ++j) {
+    for (int i = 0; i < 4; ++i) {
+      out[(row + (i < 2 ? 0 : 8)) * kColumns + 8 * j + thread % 4 * 2 + (i & 1)] = d[4 * j + i];
+    }
+  }
+}
+
 /// d [64][N] = a [64][64] b [N][64]' twice over, so that the first product and accumulation are both used.
 template <int kColumns>
 __global__ void wgmma_kernel(bool a_in_registers, Bug bug, const __nv_bfloat16* a, const __nv_bfloat16* b, float* out) {
@@ -84,14 +95,46 @@ __global__ void wgmma_kernel(bool a_in_registers, Bug bug, const __nv_bfloat16* 
   if (bug == Bug::overwrite) ptx::fence_proxy_async();
   if (bug != Bug::no_wait) ptx::wgmma_wait_group<0>();
   ptx::wgmma_keep(d);
-  // "Accumulator D fragment": rows of warp w from 16 w on, pairs of columns every 8.
-  const int thread = static_cast<int>(threadIdx.x), row = thread / 32 * 16 + thread % 32 / 4;
-  for (int j = 0; j < kColumns / 8; ++j) {
-    for (int i = 0; i < 4; ++i) {
-      out[(row + (i < 2 ? 0 : 8)) * kColumns + 8 * j + thread % 4 * 2 + (i & 1)] = d[4 * j + i];
-    }
-  }
+  store_sums<kColumns>(d, out);
   if (bug == Bug::no_wait) ptx::wgmma_wait_group<0>();
+}
+
+/// Stores x [64][columns] as tiles of 64 columns, swizzled, `tile_bytes` apart.
+__device__ void store_tiles(__nv_bfloat16* tiles, const __nv_bfloat16* x, int columns, int tile_bytes) {
+  for (int i = static_cast<int>(threadIdx.x); i < kDepth * columns; i += 128) {
+    const int row = i / columns, column = i % columns, piece = column % 64 / 8;
+    tiles[column / 64 * (tile_bytes / 2) + row * 64 + (piece ^ (row % 8)) * 8 + column % 8] = x[i];
+  }
+}
+
+template <int kRegisters>
+__device__ void product_mn(float (&d)[kRegisters], std::uint64_t a, std::uint64_t b, bool accumulate) {
+  if constexpr (kRegisters == 32) ptx::wgmma_m64n64k16_mn(d, a, b, accumulate);
+  if constexpr (kRegisters == 64) ptx::wgmma_m64n128k16_mn(d, a, b, accumulate);
+  if constexpr (kRegisters == 128) ptx::wgmma_m64n256k16_mn(d, a, b, accumulate);
+}
+
+constexpr int kTileBytes = kDepth * 128 + 1024;  // of an MN-major operand, and a gap
+
+/// d [64][N] = a' b, a [64][64] and b [64][N], whose rows are along k.
+template <int kColumns>
+__global__ void wgmma_mn_kernel(int shift, const __nv_bfloat16* a, const __nv_bfloat16* b, float* out) {
+  auto* tile_a = cuda::dynamic_shared<__nv_bfloat16>();
+  auto* tiles_b = cuda::dynamic_shared<__nv_bfloat16>(kTileBytes);
+  store_tiles(tile_a, a, 64, kTileBytes);
+  store_tiles(tiles_b, b, kColumns, kTileBytes);
+  ptx::fence_proxy_async();
+  __syncthreads();
+  float d[kColumns / 2];
+  ptx::wgmma_fence();
+  for (int k = 0; k < kDepth; k += 16) {
+    product_mn(d, ptx::wgmma_descriptor_mn(tile_a + k * 64 + shift, kTileBytes),
+               ptx::wgmma_descriptor_mn(tiles_b + k * 64, kTileBytes), k > 0);
+  }
+  ptx::wgmma_commit_group();
+  ptx::wgmma_wait_group<0>();
+  ptx::wgmma_keep(d);
+  store_sums<kColumns>(d, out);
 }
 
 template <int kColumns>
@@ -128,6 +171,43 @@ TEST_F(Wgmma, ProductsMatchPlainLoops) {
   check_product<64>();
   check_product<128>();
   check_product<256>();
+}
+
+template <int kColumns>
+std::vector<float> run_mn(int shift, const std::vector<__nv_bfloat16>& a, const std::vector<__nv_bfloat16>& b) {
+  DeviceArray<__nv_bfloat16> device_a(a), device_b(b);
+  DeviceArray<float> out(64 * kColumns);
+  cuda::launch("wgmma_mn", {.grid = 1, .block = 128, .shared_bytes = (1 + kColumns / 64) * kTileBytes}, nullptr,
+               wgmma_mn_kernel<kColumns>, shift, device_a.data(), device_b.data(), out.data());
+  return out.values();
+}
+
+template <int kColumns>
+void check_product_mn() {
+  const auto a = exact_numbers<__nv_bfloat16>(64 * kDepth, 3), b = exact_numbers<__nv_bfloat16>(kColumns * kDepth, 8);
+  std::vector<float> expected(64 * kColumns);
+  for (int k = 0; k < kDepth; ++k) {
+    for (int i = 0; i < 64; ++i) {
+      for (int j = 0; j < kColumns; ++j) {
+        expected[i * kColumns + j] += float{a[k * 64 + i]} * float{b[k * kColumns + j]};
+      }
+    }
+  }
+  EXPECT_EQ(run_mn<kColumns>(0, a, b), expected) << kColumns;
+}
+
+TEST_F(Wgmma, ProductsOfMnMajorOperandsMatchPlainLoops) {
+  check_product_mn<64>();
+  check_product_mn<128>();
+  check_product_mn<256>();
+}
+
+TEST_F(Wgmma, MnMajorRowsBeginAtAMultipleOfEight) {
+  EXPECT_THROW(
+      run_mn<64>(64, exact_numbers<__nv_bfloat16>(64 * kDepth, 3), exact_numbers<__nv_bfloat16>(64 * kDepth, 8)),
+      DeviceError);
+  EXPECT_NE(last_report().find("in the middle of eight"), std::string::npos) << last_report();
+  reset();
 }
 
 TEST_F(Wgmma, MissingWaitShowsAsPoison) {

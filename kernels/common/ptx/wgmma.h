@@ -14,8 +14,9 @@
 //
 // d [64][N]: with w = warp % 4, g = lane / 4, t = lane % 4, a thread holds of row 16 w + g in d[4 j], d[4 j + 1] the
 // columns 8 j + 2 t and the next one, and of row 16 w + g + 8 the same columns in d[4 j + 2], d[4 j + 3]. A [64][16] in
-// registers is laid out as in mma_m16n8k16, 16 rows a warp. In shared memory, A is [64][16] and B is [N][16] (K-major,
-// that is, k runs along rows), bf16, in tiles of 64 columns with the 128-byte swizzle that tensor copies produce.
+// registers is laid out as in mma_m16n8k16, 16 rows a warp. In shared memory operands are bf16, in tiles with rows of
+// 64 numbers and the 128-byte swizzle that tensor copies produce: K-major, that is, k runs along rows, A as [64][16]
+// and B as [N][16]; or both MN-major, k counts rows, A as [16][64] and B as [16][N] (the products that end in _mn).
 
 namespace roap::ptx {
 
@@ -28,6 +29,14 @@ __device__ __forceinline__ std::uint64_t wgmma_descriptor(const void* shared) {
   constexpr std::uint64_t kUnused = 1;  // the distance along k, which this layout has no use for
   const std::uint64_t address = shared_address(shared);
   return (address & 0x3ffff) >> 4 | kUnused << 16 | kBytesOfEightRows >> 4 << 32 | kSwizzle128;
+}
+
+/// Descriptor of an MN-major operand, bf16 with 128-byte swizzle: tiles of 64 columns, `tile_bytes` apart, with rows of
+/// 128 bytes, groups of 8 rows back to back from an address that is a multiple of 1024. The slice of the rows from k
+/// on, a multiple of 8, is the descriptor of the tile's address + 128 k bytes.
+__device__ __forceinline__ std::uint64_t wgmma_descriptor_mn(const void* shared, std::uint32_t tile_bytes) {
+  constexpr std::uint64_t kLeadingMask = 0x3fff;
+  return (wgmma_descriptor(shared) & ~(kLeadingMask << 16)) | std::uint64_t{tile_bytes >> 4} << 16;
 }
 
 /// Orders accesses to registers before later products: wgmma.fence.
@@ -47,6 +56,10 @@ ROAP_PTX void wgmma_m64n128k16(float (&d)[64], const std::uint32_t (&a)[4], std:
                                bool accumulate ROAP_AND_CALLER);
 ROAP_PTX void wgmma_m64n256k16(float (&d)[128], const std::uint32_t (&a)[4], std::uint64_t b,
                                bool accumulate ROAP_AND_CALLER);
+/// The same of MN-major operands: d [64][N] = a' b (+ d).
+ROAP_PTX void wgmma_m64n64k16_mn(float (&d)[32], std::uint64_t a, std::uint64_t b, bool accumulate ROAP_AND_CALLER);
+ROAP_PTX void wgmma_m64n128k16_mn(float (&d)[64], std::uint64_t a, std::uint64_t b, bool accumulate ROAP_AND_CALLER);
+ROAP_PTX void wgmma_m64n256k16_mn(float (&d)[128], std::uint64_t a, std::uint64_t b, bool accumulate ROAP_AND_CALLER);
 
 /// Keeps the compiler from moving accesses to the accumulators across this point.
 template <int kCount>

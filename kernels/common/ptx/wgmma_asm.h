@@ -29,8 +29,8 @@ namespace roap::ptx {
 #define ROAP_ACCUMULATORS_64(i) ROAP_ACCUMULATORS_32(i), ROAP_ACCUMULATORS_32(i + 32)
 #define ROAP_ACCUMULATORS_128(i) ROAP_ACCUMULATORS_64(i), ROAP_ACCUMULATORS_64(i + 64)
 
-// `flag` is the number of the flag; `operands` are those of A and B as text; the last two zeros say that neither is transposed
-// (A in registers has no such choice).
+// `flag` is the number of the flag; `operands` are those of A and B as text; `transposed` says of each whether it is
+// MN-major (A in registers has no such choice).
 #define ROAP_WGMMA(n, count, operands, flag, transposed, ...) \
   ROAP_ASM_SM90A( \
       "{\n" \
@@ -62,6 +62,16 @@ __device__ __forceinline__ void wgmma_m64n128k16(float (&d)[64], const std::uint
 __device__ __forceinline__ void wgmma_m64n256k16(float (&d)[128], const std::uint32_t (&a)[4], std::uint64_t b,
                                                  bool accumulate) {
   ROAP_WGMMA("256", 128, "{%128, %129, %130, %131}, %132", "133", "0", "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]));
+}
+__device__ __forceinline__ void wgmma_m64n64k16_mn(float (&d)[32], std::uint64_t a, std::uint64_t b, bool accumulate) {
+  ROAP_WGMMA("64", 32, "%32, %33", "34", "1, 1", "l"(a));
+}
+__device__ __forceinline__ void wgmma_m64n128k16_mn(float (&d)[64], std::uint64_t a, std::uint64_t b, bool accumulate) {
+  ROAP_WGMMA("128", 64, "%64, %65", "66", "1, 1", "l"(a));
+}
+__device__ __forceinline__ void wgmma_m64n256k16_mn(float (&d)[128], std::uint64_t a, std::uint64_t b,
+                                                    bool accumulate) {
+  ROAP_WGMMA("256", 128, "%128, %129", "130", "1, 1", "l"(a));
 }
 
 __device__ __forceinline__ void wgmma_fence() { ROAP_ASM_SM90A("wgmma.fence.sync.aligned;" ::: "memory"); }

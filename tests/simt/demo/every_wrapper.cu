@@ -75,20 +75,23 @@ __device__ void finish_product(float (&d)[kCount], float* out) {
 }
 
 __device__ void warpgroup_products(float* out, const void* shared) {
-  const std::uint64_t b = ptx::wgmma_descriptor(shared);
+  const std::uint64_t b = ptx::wgmma_descriptor(shared), mn = ptx::wgmma_descriptor_mn(shared, 8192);
   const std::uint32_t a[4] = {1, 2, 3, 4};
   float d64[32] = {}, d128[64] = {}, d256[128] = {};
   ptx::wgmma_fence();
   ptx::wgmma_m64n64k16(d64, b, b, false);
   ptx::wgmma_m64n64k16(d64, a, b, true);
+  ptx::wgmma_m64n64k16_mn(d64, mn, mn, true);
   finish_product(d64, out);
   ptx::wgmma_fence();
   ptx::wgmma_m64n128k16(d128, b, b, false);
   ptx::wgmma_m64n128k16(d128, a, b, true);
+  ptx::wgmma_m64n128k16_mn(d128, mn, mn, true);
   finish_product(d128, out);
   ptx::wgmma_fence();
   ptx::wgmma_m64n256k16(d256, b, b, false);
   ptx::wgmma_m64n256k16(d256, a, b, true);
+  ptx::wgmma_m64n256k16_mn(d256, mn, mn, true);
   finish_product(d256, out);
 }
 
