@@ -3,11 +3,13 @@
 #include <limits>
 
 #include "kernels/common/convert.cuh"
+#include "kernels/common/mma_pieces.cuh"
+#include "kernels/common/outer_products_wgmma.cuh"
 #include "kernels/conv2d/conv2d_product.cuh"
 
 // Which tile a convolution on tensor cores gets: the fastest one by a small model of the card. Host code; the choice
-// depends on the sizes and on whether the card has warpgroup products. What decides the bits is not the tile but the
-// number of splits and the instruction that multiplies; only moments are added up by tiles.
+// depends on the sizes and on whether the card has warpgroup products. What decides the bits is the instruction that
+// multiplies and, of weights, the unit and the number of splits; of other passes the tile decides those of moments.
 
 namespace roap::cuda {
 
@@ -20,6 +22,7 @@ constexpr double kFlopPerNs = 3800;           // of mma.sync on one multiprocess
 constexpr double kWarpgroupFlopPerNs = 5200;  // of wgmma: 85 % of what large products reach
 constexpr double kBlockNs = 300;              // to start a block and to end it
 constexpr double kUnitBytes = 10e3;           // what the barriers between two units cost, in bytes
+constexpr double kRowNs = 50;                 // what they cost between two rows of a unit, while others multiply
 constexpr std::size_t kProductShared = 113 * 1024;
 constexpr std::size_t kMostShared = 226 * 1024;    // of one block, with what it declares itself
 constexpr std::size_t kWeightShared = 160 * 1024;  // of all blocks of a multiprocessor; A100 has 164 KiB
@@ -150,19 +153,33 @@ ConvProduct conv_product(Conv2dPass pass, const Conv2dDims& d, bool warpgroups) 
 
 namespace {
 
-/// Input cells that a unit reads for one window of taps, at most.
-int most_source_cells(const ConvWeight& p, int taps_along) {
-  const auto most = [&](const TapAxis& axis, int block) {
-    int cells = 0;
-    for (int tap = 0; tap < axis.taps; tap += taps_along) {
-      cells = std::max(cells, use_of(tap_window(axis, tap, taps_along), block).most_cells);
-    }
-    return cells;
-  };
-  return most(p.y, p.unit.rows) * most(p.x, p.unit.columns);
+/// Input cells along an axis that `block` positions read for one window of taps, at most.
+int most_source_cells(const TapAxis& axis, int taps_along, int block) {
+  int cells = 0;
+  for (int tap = 0; tap < axis.taps; tap += taps_along) {
+    cells = std::max(cells, use_of(tap_window(axis, tap, taps_along), block).most_cells);
+  }
+  return cells;
 }
 
 }  // namespace
+
+WeightTile weight_tile(const ConvWeight& p) {
+  if (!p.one_tap()) return kManyTaps;
+  return p.unit.warpgroups ? WeightTile{1, kOuterOutputs, outer_inputs(p.inputs), 1} : kOneTap;
+}
+
+std::size_t shared_bytes(const ConvWeight& p) {
+  const WeightTile tile = weight_tile(p);
+  const std::size_t positions = static_cast<std::size_t>(p.unit.rows) * p.unit.columns;
+  if (p.unit.warpgroups) {
+    if (p.one_tap()) return outer_shared_bytes(p.inputs);
+    const std::size_t cells = kWeightSourceStages * p.source_cells + kWeightResultStages * p.unit.columns;
+    return sizeof(Bf16) * p.unit.images * cells * tile.inputs;
+  }
+  const std::size_t stage = p.unit.images * (positions * tile.outputs + p.source_cells * tile.inputs);
+  return 2 * sizeof(Bf16) * stage + sizeof(int) * positions * (tile.taps_along * tile.taps_along + 1);
+}
 
 ConvWeight conv_weight(const Conv2dDims& d, const WeightUnit& unit, int splits) {
   ConvWeight p;
@@ -172,36 +189,99 @@ ConvWeight conv_weight(const Conv2dDims& d, const WeightUnit& unit, int splits) 
   p.inputs = static_cast<int>(d.ci);
   p.outputs = static_cast<int>(d.co);
   p.unit = unit;
-  const WeightTile& tile = weight_tile(p.y, p.x);
-  p.source_cells = most_source_cells(p, tile.taps_along);
+  const bool streams = unit.warpgroups && !p.one_tap();
+  if (streams) p.unit.rows = p.y.results;
+  const WeightTile tile = weight_tile(p);
+  p.source_cells = most_source_cells(p.x, tile.taps_along, unit.columns);
+  if (!streams) p.source_cells *= most_source_cells(p.y, tile.taps_along, unit.rows);
   p.image_blocks = blocks_of(p.images, unit.images);
-  p.column_blocks = blocks_of(p.x.results, unit.columns);
-  p.row_blocks = blocks_of(p.y.results, unit.rows);
+  p.column_blocks = blocks_of(p.x.results, p.unit.columns);
+  p.row_blocks = blocks_of(p.y.results, p.unit.rows);
   p.input_blocks = blocks_of(p.inputs, tile.inputs);
   p.output_blocks = blocks_of(p.outputs, tile.outputs);
+  if (unit.warpgroups && p.one_tap()) p.output_blocks = static_cast<int>(outer_blocks(p.outputs));
   p.tap_column_blocks = blocks_of(p.x.taps, tile.taps_along);
   p.tap_row_blocks = blocks_of(p.y.taps, tile.taps_along);
   set_splits(p, d, splits);
   return p;
 }
 
-ConvWeight conv_weight(const Conv2dDims& d) {
+namespace {
+
+/// Splits with which the blocks of a pass fill the card once.
+int splits_to_fill(const ConvWeight& p) {
+  const int blocks = static_cast<int>(p.blocks()) / p.parts.splits;
+  return std::max(1, kMultiprocessors * weight_tile(p).blocks_per_multiprocessor / blocks);
+}
+
+/// Bytes that a block reads for a unit.
+double unit_bytes(const ConvWeight& p) {
+  const WeightTile tile = weight_tile(p);
+  const double rows = p.unit.rows, columns = p.unit.columns, images = p.unit.images;
+  if (!p.unit.warpgroups) return 2 * images * (rows * columns * tile.outputs + p.source_cells * tile.inputs);
+  if (p.one_tap()) return 2 * images * (tile.outputs + tile.inputs / 2.0);  // half of x comes from the other block
+  const double source_rows = p.y.sources_of(0, p.y.results).size;
+  return 2 * images * (rows * columns * tile.outputs + source_rows * p.source_cells * tile.inputs);
+}
+
+double weight_ns(const ConvWeight& p) {
+  const WeightTile tile = weight_tile(p);
+  const double at_once = tile.blocks_per_multiprocessor, blocks = static_cast<double>(p.blocks());
+  const double pairs = use_of(p.y, 1).pairs * use_of(p.x, 1).pairs * p.image_blocks * p.unit.images;
+  const double flop = 2 * pairs * p.input_blocks * tile.inputs * p.output_blocks * tile.outputs;
+  const double bytes = p.units_per_split * (unit_bytes(p) + (p.unit.warpgroups ? 0 : kUnitBytes));
+  const double rate = p.unit.warpgroups ? kWarpgroupFlopPerNs : kFlopPerNs;
+  const double rows_ns = p.unit.warpgroups && !p.one_tap() ? kRowNs * p.unit.rows * p.units_per_split : 0;
+  const double parts_bytes = 2.0 * sizeof(float) * static_cast<double>(p.parts.elements());  // written and read
+  return waves(blocks / at_once) *
+             (at_once * std::max(bytes / kBytesPerNs, flop / rate / blocks) + rows_ns + kBlockNs) +
+         parts_bytes / kBytesPerNs / kMultiprocessors;
+}
+
+/// The fastest pass of those where every warp multiplies on its own.
+ConvWeight weight_of_warps(const Conv2dDims& d) {
   ConvWeight best = conv_weight(d, {16, 1, 1}, 1);
-  const WeightTile& tile = weight_tile(best.y, best.x);
-  const int splits = std::max(1, kMultiprocessors * tile.blocks_per_multiprocessor / static_cast<int>(best.blocks()));
+  const WeightTile tile = weight_tile(best);
+  const int splits = splits_to_fill(best);
   double best_cost = std::numeric_limits<double>::infinity();
   for (const int images : {16, 32, 64, 128}) {
     for_each_rectangle(best.y, best.x, 64, [&](int rows, int columns) {
       const ConvWeight p = conv_weight(d, {images, rows, columns}, splits);
       if (shared_bytes(p) * tile.blocks_per_multiprocessor > kWeightShared) return;
-      const double bytes = 2.0 * images * (rows * columns * tile.outputs + p.source_cells * tile.inputs);
-      const double cost = p.units_per_split * (bytes + kUnitBytes);  // what a block reads
+      const double cost = p.units_per_split * (unit_bytes(p) + kUnitBytes);  // what a block reads
       if (cost >= best_cost) return;
       best = p;
       best_cost = cost;
     });
   }
   set_splits(best, d, splits);
+  return best;
+}
+
+}  // namespace
+
+ConvWeight conv_weight(const Conv2dDims& d, bool warpgroups) {
+  ConvWeight best = weight_of_warps(d);
+  if (!warpgroups || d.ci % kPiece != 0 || d.co % kPiece != 0) return best;
+  double best_ns = weight_ns(best);
+  const auto consider = [&](const WeightUnit& unit) {
+    ConvWeight p = conv_weight(d, unit, 1);
+    if (shared_bytes(p) > kMostShared) return;
+    set_splits(p, d, splits_to_fill(p));
+    const double ns = weight_ns(p);
+    if (ns >= best_ns) return;
+    best = p;
+    best_ns = ns;
+  };
+  if (best.one_tap()) {
+    consider({kOuterDepth, 1, 1, true});
+    return best;
+  }
+  for (const int images : {32, 64}) {
+    for_each_rectangle(TapAxis{.results = 1}, best.x, 64, [&](int rows, int columns) {
+      consider({images, rows, columns, true});
+    });
+  }
   return best;
 }
 

@@ -199,7 +199,7 @@ class ProductPlan : public Conv2dMomentsPlan {
 /// Backward weight in bf16. Workspace: the parts.
 class WeightPlan : public Conv2dPlan {
  public:
-  explicit WeightPlan(const Conv2dDims& d) : dims_(d), weight_(conv_weight(d)) {}
+  explicit WeightPlan(const Conv2dDims& d) : dims_(d), weight_(conv_weight(d, conv_has_warpgroups())) {}
   [[nodiscard]] std::size_t workspace_bytes() const override { return sizeof(float) * weight_.parts.elements(); }
   void run(const void* a, const void* b, void* result, bool /*accumulate*/, std::byte* workspace,
            Stream stream) const override {

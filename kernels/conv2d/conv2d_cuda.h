@@ -75,6 +75,9 @@ void conv_product_wgmma_run(const ConvProduct& p, const Bf16* source, const Bf16
 /// the next one is copied.
 struct WeightUnit {
   int images = 0, rows = 0, columns = 0;  ///< `images` is a multiple of 16
+  /// Whether warpgroups multiply (wgmma): of one tap, units of 64 images at one position; of many, of 32 or 64 images
+  /// and all rows, which stream through shared memory; channels multiples of 8. Only where conv_has_warpgroups().
+  bool warpgroups = false;
 };
 
 /// A backward-weight pass as products of matrices on tensor cores.
@@ -82,12 +85,13 @@ struct ConvWeight {
   TapAxis y, x;
   int images = 0, inputs = 0, outputs = 0;  ///< n, ci, co
   WeightUnit unit;
-  int source_cells = 0;  ///< of the largest unit
+  int source_cells = 0;  ///< of the largest unit, or where warpgroups multiply of a row of it
   int image_blocks = 0, column_blocks = 0, row_blocks = 0;
   int units_per_split = 0;
   /// Of the grid, in this order; then come the splits.
   int input_blocks = 0, output_blocks = 0, tap_column_blocks = 0, tap_row_blocks = 0;
   WeightParts parts;
+  [[nodiscard]] bool one_tap() const { return y.taps * x.taps == 1; }
   [[nodiscard]] __host__ __device__ int units() const { return image_blocks * column_blocks * row_blocks; }
   [[nodiscard]] std::size_t blocks() const {
     return static_cast<std::size_t>(input_blocks) * output_blocks * tap_column_blocks * tap_row_blocks * parts.splits;
@@ -101,18 +105,20 @@ struct WeightTile {
 };
 inline constexpr WeightTile kManyTaps{3, 64, 64, 1};
 inline constexpr WeightTile kOneTap{1, 128, 64, 3};
-inline const WeightTile& weight_tile(const TapAxis& y, const TapAxis& x) {
-  return y.taps * x.taps == 1 ? kOneTap : kManyTaps;
-}
+WeightTile weight_tile(const ConvWeight& p);
+/// Rows of x and of dy in shared memory where warpgroups multiply many taps.
+inline constexpr int kWeightSourceStages = 4, kWeightResultStages = 2;
 
-/// The pass with the unit and the number of splits that suit its sizes.
-ConvWeight conv_weight(const Conv2dDims& d);
+/// The pass with the unit and the number of splits that suit its sizes; `warpgroups`: whether they may multiply.
+ConvWeight conv_weight(const Conv2dDims& d, bool warpgroups);
 /// The same with given ones.
 ConvWeight conv_weight(const Conv2dDims& d, const WeightUnit& unit, int splits);
 std::size_t shared_bytes(const ConvWeight& p);
 
 /// dy [n, ho, wo, co], x [n, h, w, ci] -> parts.
 void conv_weight_run(const ConvWeight& p, const Bf16* dy, const Bf16* x, float* parts, Stream stream);
+/// What conv_weight_run does where warpgroups multiply.
+void conv_weight_wgmma_run(const ConvWeight& p, const Bf16* dy, const Bf16* x, float* parts, Stream stream);
 
 /// Forward and backward weight for few input channels, on tensor cores: the depth of the product is a whole patch of
 /// the image, gathered from shared memory. The order of a patch is (ky, kx, i), rows of taps rounded up to even sizes.

@@ -1,7 +1,7 @@
 #include "kernels/common/launch.h"
 #include "kernels/common/ptx/mma.h"
-#include "kernels/conv2d/conv2d_cuda.h"
 #include "kernels/conv2d/conv2d_tile.cuh"
+#include "kernels/conv2d/conv2d_weight.cuh"
 
 namespace roap::cuda {
 
@@ -24,50 +24,6 @@ static_assert(ManyTaps::kTapsAlong == kManyTaps.taps_along && ManyTaps::kOutputs
 static_assert(OneTap::kTapsAlong == kOneTap.taps_along && OneTap::kOutputs == kOneTap.outputs &&
               OneTap::kInputs == kOneTap.inputs && OneTap::kMinBlocks == kOneTap.blocks_per_multiprocessor);
 
-/// What a block owns.
-struct BlockPlan {
-  int first_input, first_output, first_tap_row, first_tap_column, first_unit, units, split;
-  TapAxis y, x;  ///< with its taps only
-};
-
-template <class Tiles>
-__device__ BlockPlan plan_block(const ConvWeight& p) {
-  BlockPlan b;
-  int block = static_cast<int>(blockIdx.x);
-  b.first_input = block % p.input_blocks * Tiles::kInputs;
-  block /= p.input_blocks;
-  b.first_output = block % p.output_blocks * Tiles::kOutputs;
-  block /= p.output_blocks;
-  b.first_tap_column = block % p.tap_column_blocks * Tiles::kTapsAlong;
-  block /= p.tap_column_blocks;
-  b.first_tap_row = block % p.tap_row_blocks * Tiles::kTapsAlong;
-  b.split = block / p.tap_row_blocks;
-  b.y = tap_window(p.y, b.first_tap_row, Tiles::kTapsAlong);
-  b.x = tap_window(p.x, b.first_tap_column, Tiles::kTapsAlong);
-  b.first_unit = b.split * p.units_per_split;
-  b.units = min(p.units_per_split, p.units() - b.first_unit);
-  return b;
-}
-
-/// Images and positions of a unit; units of one rectangle of positions follow each other.
-struct UnitPlan {
-  int rectangle, first_image;
-  PositionRange rows, columns, source_rows, source_columns;
-};
-
-__device__ UnitPlan plan_unit(const ConvWeight& p, const BlockPlan& b, int number) {
-  const int unit = b.first_unit + number;
-  UnitPlan u;
-  u.rectangle = unit / p.image_blocks;
-  u.first_image = unit % p.image_blocks * p.unit.images;
-  const int row = u.rectangle / p.column_blocks * p.unit.rows, column = u.rectangle % p.column_blocks * p.unit.columns;
-  u.rows = {row, min(p.unit.rows, p.y.results - row)};
-  u.columns = {column, min(p.unit.columns, p.x.results - column)};
-  u.source_rows = b.y.sources_of(row, u.rows.size);
-  u.source_columns = b.x.sources_of(column, u.columns.size);
-  return u;
-}
-
 template <class Tiles>
 struct UnitStage {
   Bf16 *dy, *x;
@@ -80,9 +36,9 @@ struct UnitStage {
 };
 
 template <class Tiles, bool kVectors>
-__device__ __forceinline__ void load_unit(const ConvWeight& p, const BlockPlan& b, int unit, const Bf16* dy,
+__device__ __forceinline__ void load_unit(const ConvWeight& p, const WeightBlock& b, int unit, const Bf16* dy,
                                           const Bf16* x) {
-  const UnitPlan u = plan_unit(p, b, unit);
+  const WeightUnitPlan u = weight_unit(p, b, unit);
   const UnitStage<Tiles> stage(p, unit);
   const RegionSource of_dy{dy,     p.images, p.y.results, p.x.results, p.outputs, u.first_image, b.first_output,
                            u.rows, u.columns};
@@ -98,7 +54,7 @@ template <class Tiles>
 constexpr int kListPitch = Tiles::kTaps + 1;
 
 template <class Tiles>
-__device__ void list_rows(const ConvWeight& p, const BlockPlan& b, const UnitPlan& u, int* list) {
+__device__ void list_rows(const ConvWeight& p, const WeightBlock& b, const WeightUnitPlan& u, int* list) {
 #pragma unroll 1
   for (int position = static_cast<int>(threadIdx.x); position < u.rows.size * u.columns.size;
        position += Tiles::kThreads) {
@@ -166,7 +122,7 @@ __device__ __forceinline__ void multiply_unit(Sums<Tiles>& sums, const ConvWeigh
 }
 
 template <class Tiles>
-__device__ __forceinline__ void store_sums(const Sums<Tiles>& sums, const ConvWeight& p, const BlockPlan& b,
+__device__ __forceinline__ void store_sums(const Sums<Tiles>& sums, const ConvWeight& p, const WeightBlock& b,
                                            float* parts) {
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize, lane = static_cast<int>(threadIdx.x) % kWarpSize;
   const int first_output = b.first_output + warp % Tiles::kWarpsM * 16 * Tiles::kTilesM + lane / 4;
@@ -202,9 +158,9 @@ __device__ __forceinline__ void store_sums(const Sums<Tiles>& sums, const ConvWe
 /// Computes  parts[split][o][tap][i] = sum over the split's images n and positions r of dy[n, r, o] x[n, source of
 ///           (r, tap), i]
 /// Shapes    dy [images, results, outputs], x [images, sources, inputs], parts [splits][outputs][taps][inputs]; any
-/// sizes Mapping   a block owns a square of taps by kOutputs by kInputs channels of one split, all sums in registers;
-/// its warps share
-///           the channels. It goes through units, 16 or more images at the positions of a rectangle
+///           sizes
+/// Mapping   a block owns a square of taps by kOutputs by kInputs channels of one split, all sums in registers; its
+///           warps share the channels. It goes through units, 16 or more images at the positions of a rectangle
 /// Memory    dy once and x about once per block of channels (not once per tap), two units in shared memory; parts
 ///           written once. Layer 1 of ResNet-18 at 3072 images: 128 blocks read 0.8 MB each, 120 FLOP/B of L2
 /// Numerics  bf16 products, f32 sums: positions of a rectangle, images, then rectangles, ascending within a split
@@ -212,7 +168,7 @@ __device__ __forceinline__ void store_sums(const Sums<Tiles>& sums, const ConvWe
 template <class Tiles, bool kVectors>
 __global__ void __launch_bounds__(Tiles::kThreads, Tiles::kMinBlocks)
     conv2d_weight_kernel(ConvWeight p, const Bf16* dy, const Bf16* x, float* parts) {
-  const BlockPlan b = plan_block<Tiles>(p);
+  const WeightBlock b = weight_block<Tiles>(p);
   int* list = reinterpret_cast<int*>(UnitStage<Tiles>(p, 1).x + p.source_cells * p.unit.images * Tiles::kInputs);
   Sums<Tiles> sums = {};
   load_unit<Tiles, kVectors>(p, b, 0, dy, x);
@@ -223,7 +179,7 @@ __global__ void __launch_bounds__(Tiles::kThreads, Tiles::kMinBlocks)
     __syncthreads();  // this unit's copies have landed, and nobody reads the other stage and the list
     if (unit + 1 < b.units) load_unit<Tiles, kVectors>(p, b, unit + 1, dy, x);
     ptx::cp_async_commit();
-    const UnitPlan u = plan_unit(p, b, unit);
+    const WeightUnitPlan u = weight_unit(p, b, unit);
     if (u.rectangle != listed) {
       list_rows<Tiles>(p, b, u, list);
       listed = u.rectangle;
@@ -243,16 +199,10 @@ void launch_weight(const ConvWeight& p, const Bf16* dy, const Bf16* x, float* pa
 
 }  // namespace
 
-std::size_t shared_bytes(const ConvWeight& p) {
-  const WeightTile& tile = weight_tile(p.y, p.x);
-  const std::size_t positions = static_cast<std::size_t>(p.unit.rows) * p.unit.columns;
-  const std::size_t stage = p.unit.images * (positions * tile.outputs + p.source_cells * tile.inputs);
-  return 2 * sizeof(Bf16) * stage + sizeof(int) * positions * (tile.taps_along * tile.taps_along + 1);
-}
-
 void conv_weight_run(const ConvWeight& p, const Bf16* dy, const Bf16* x, float* parts, Stream stream) {
+  if (p.unit.warpgroups) return conv_weight_wgmma_run(p, dy, x, parts, stream);
   const bool vectors = p.inputs % kPiece == 0 && p.outputs % kPiece == 0;
-  if (weight_tile(p.y, p.x).taps_along == 1) {
+  if (p.one_tap()) {
     vectors ? launch_weight<OneTap, true>(p, dy, x, parts, stream)
             : launch_weight<OneTap, false>(p, dy, x, parts, stream);
   } else {

@@ -17,9 +17,12 @@ struct BackwardF32 {
 };
 
 BackwardF32 lay_out_f32(const PointMlpDims& d, const PointMlpInputs<float>& in, WorkspaceCutter& workspace) {
-  BackwardF32 b{take_point_mlp_rows(d, in, workspace),     take_point_mlp_f32_weights(d, true, workspace),
-                take_point_mlp_winners(d, workspace),      take_point_mlp_row_matrices<float>(d, workspace),
-                take_point_mlp_matrix_parts(d, workspace), {}};
+  BackwardF32 b{take_point_mlp_rows(d, in, workspace),
+                take_point_mlp_f32_weights(d, true, workspace),
+                take_point_mlp_winners(d, workspace),
+                take_point_mlp_row_matrices<float>(d, workspace),
+                take_point_mlp_matrix_parts(d, false, workspace),
+                {}};
   const std::int64_t count = kPointMlpPieces * kPointMlpF32Parts * (kPointMlpVectors + d.in);
   b.parts.vectors = workspace.take<float>(count * PointMlpWidth(d).width);
   b.parts.dx = workspace.take<float>(point_mlp_most_winners(d) * (d.in - 1));
@@ -35,10 +38,14 @@ struct BackwardBf16 {
   PointMlpBf16Parts parts;
 };
 
-BackwardBf16 lay_out_bf16(const PointMlpDims& d, const PointMlpInputs<float>& in, WorkspaceCutter& workspace) {
-  BackwardBf16 b{take_point_mlp_rows(d, in, workspace),     take_point_mlp_bf16_weights(d, true, workspace),
-                 take_point_mlp_winners(d, workspace),      take_point_mlp_row_matrices<Bf16>(d, workspace),
-                 take_point_mlp_matrix_parts(d, workspace), {}};
+BackwardBf16 lay_out_bf16(const PointMlpDims& d, bool warpgroups, const PointMlpInputs<float>& in,
+                          WorkspaceCutter& workspace) {
+  BackwardBf16 b{take_point_mlp_rows(d, in, workspace),
+                 take_point_mlp_bf16_weights(d, true, workspace),
+                 take_point_mlp_winners(d, workspace),
+                 take_point_mlp_row_matrices<Bf16>(d, workspace),
+                 take_point_mlp_matrix_parts(d, warpgroups, workspace),
+                 {}};
   const std::int64_t width = PointMlpWidth(d).width, columns = d.in + 1, scalars = columns * (columns + 1);
   const std::int64_t count = kPointMlpPieces * kPointMlpMmaParts * (kPointMlpBf16Vectors + columns);
   b.parts.vectors = workspace.take<float>(count * width);
@@ -102,7 +109,7 @@ std::size_t point_mlp_backward_workspace(const PointMlpDims& d, const PointMlpOp
   if (!point_mlp_fused(d)) return point_mlp_layers_backward_workspace(d);
   WorkspaceCutter workspace(nullptr);
   if (options.math == ProductMath::bf16) {
-    lay_out_bf16(d, {}, workspace);
+    lay_out_bf16(d, point_mlp_uses_wgmma(d, options), {}, workspace);
   } else {
     lay_out_f32(d, {}, workspace);
   }
@@ -126,12 +133,13 @@ void point_mlp_backward(const PointMlpDims& d, const PointMlpOptions& options, c
       point_mlp_backward_symbols(b.rows, b.winners, b.parts.dx, ds, accumulate, stream);
   };
   if (options.math == ProductMath::bf16) {
-    const BackwardBf16 b = lay_out_bf16(d, in, cutter);
+    const bool warpgroups = point_mlp_uses_wgmma(d, options);
+    const BackwardBf16 b = lay_out_bf16(d, warpgroups, in, cutter);
     copy_point_mlp_columns(b.rows, in.columns, stream);
     pack_point_mlp_bf16(d, in.w, true, b.weights, stream);
     find_point_mlp_winners(b.rows, dh, index, b.winners, stream);
     point_mlp_backward_rows_mma(d, b.weights, b.winners, b.matrices, b.parts, stream);
-    rest(b, point_mlp_backward_w3_mma, add_parts_bf16);
+    rest(b, warpgroups ? point_mlp_backward_w3_wgmma : point_mlp_backward_w3_mma, add_parts_bf16);
   } else {
     const BackwardF32 b = lay_out_f32(d, in, cutter);
     copy_point_mlp_columns(b.rows, in.columns, stream);

@@ -158,7 +158,10 @@ PointMlpWinners take_point_mlp_winners(const PointMlpDims& d, WorkspaceCutter& w
 void find_point_mlp_winners(const PointMlpRows& rows, const float* dh, const std::int32_t* index,
                             const PointMlpWinners& winners, Stream stream);
 
-/// Activations of the winning rows, for products over rows: [most_winners, width]. T is float or Bf16.
+/// Activations of the winning rows, for products over rows: [most_winners, width]. T is float or Bf16. Kernels for
+/// warpgroups read rows behind the last one, too, up to a multiple of kPointMlpPaddedRows: a1 is finite there, dz2
+/// zero.
+inline constexpr int kPointMlpPaddedRows = 64;
 template <class T>
 struct PointMlpRowMatrices {
   T *a1, *xhat2, *dz2;
@@ -209,13 +212,16 @@ struct PointMlpMatrixParts {
   int w3_parts, w6_parts;
   float *w3, *w6;
 };
-PointMlpMatrixParts take_point_mlp_matrix_parts(const PointMlpDims& d, WorkspaceCutter& workspace);
+PointMlpMatrixParts take_point_mlp_matrix_parts(const PointMlpDims& d, bool warpgroups, WorkspaceCutter& workspace);
 void point_mlp_backward_w3_f32(const PointMlpDims& d, const PointMlpWinners& winners,
                                const PointMlpRowMatrices<float>& matrices, const PointMlpMatrixParts& parts,
                                Stream stream);
 void point_mlp_backward_w3_mma(const PointMlpDims& d, const PointMlpWinners& winners,
                                const PointMlpRowMatrices<Bf16>& matrices, const PointMlpMatrixParts& parts,
                                Stream stream);
+void point_mlp_backward_w3_wgmma(const PointMlpDims& d, const PointMlpWinners& winners,
+                                 const PointMlpRowMatrices<Bf16>& matrices, const PointMlpMatrixParts& parts,
+                                 Stream stream);
 /// gamma4, beta4 [hidden].
 template <class T>
 void point_mlp_backward_w6(const PointMlpDims& d, const float* dh, const PointMlpWinners& winners, const T* xhat2,

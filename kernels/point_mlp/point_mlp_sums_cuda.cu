@@ -97,14 +97,15 @@ __global__ void __launch_bounds__(kColumnSumThreads)
 
 }  // namespace
 
-PointMlpMatrixParts take_point_mlp_matrix_parts(const PointMlpDims& d, WorkspaceCutter& workspace) {
+PointMlpMatrixParts take_point_mlp_matrix_parts(const PointMlpDims& d, bool warpgroups, WorkspaceCutter& workspace) {
   constexpr std::int64_t kBlocks = 512;  // enough to fill a device
   constexpr std::int64_t kWeightsOfBlock = 64 * 64, kMostParts = 32;
+  constexpr int kClusters = 66;  // of an H100, which own all weights of a part
   const auto parts_for = [&](std::int64_t blocks, std::int64_t most) {
     return static_cast<int>(std::clamp<std::int64_t>(kBlocks / blocks, 1, most));
   };
   PointMlpMatrixParts parts{};
-  parts.w3_parts = parts_for(pieces_of(d.hidden * d.hidden, kWeightsOfBlock), kMostParts);
+  parts.w3_parts = warpgroups ? kClusters : parts_for(pieces_of(d.hidden * d.hidden, kWeightsOfBlock), kMostParts);
   parts.w6_parts = parts_for(pieces_of(d.features, 4), std::min(kMostParts, d.tasks * d.groups));
   parts.w3 = workspace.take<float>(parts.w3_parts * d.hidden * d.hidden);
   parts.w6 = workspace.take<float>(parts.w6_parts * d.features * d.hidden);

@@ -203,6 +203,43 @@ TEST(PointMlpPieces, WinnersDoNotDependOnThem) {
   }
 }
 
+// The number of rows is known to the device alone; those behind the last one are not all zero.
+TEST(PointMlpWeightGradient, IsTheSumOfOuterProductsOfAsManyRows) {
+  set_up_cuda();
+  const Network n(2, 100, 200, 70);
+  if (!cuda::point_mlp_uses_wgmma(n.d, {ProductMath::bf16})) GTEST_SKIP() << "not sm_90a";
+  constexpr std::int64_t kWidth = 256;
+  const std::int64_t most = cuda::point_mlp_most_winners(n.d), hidden = n.d.hidden;
+  const auto stream = backend_of(DeviceKind::cuda).stream();
+  const std::vector<double> a1 = whole_numbers(most * kWidth, 1);
+  for (const std::int32_t rows : {0, 5, 64, 201, static_cast<std::int32_t>(most)}) {
+    std::vector<double> dz2 = whole_numbers(most * kWidth, 2);
+    const std::int64_t end = std::min(round_up(rows, cuda::kPointMlpPaddedRows), most);
+    for (std::int64_t i = rows * kWidth; i < end * kWidth; ++i) dz2[static_cast<std::size_t>(i)] = 0;
+    const DeviceBf16 device_a1(a1), device_dz2(dz2);
+    const DeviceBuffer count(DeviceKind::cuda, sizeof(rows));
+    backend_of(DeviceKind::cuda).upload(count.data(), &rows, sizeof(rows));
+    cuda::PointMlpWinners winners{};
+    winners.rows = reinterpret_cast<std::int32_t*>(count.data());
+    const int parts = 3;
+    DeviceFloat dw3(std::vector<double>(static_cast<std::size_t>(parts * hidden * hidden), NAN));
+    set_schedule(rows);
+    cuda::point_mlp_backward_w3_wgmma(n.d, winners, {device_a1.get(), nullptr, device_dz2.get()},
+                                      {parts, 0, dw3.get(), nullptr}, stream);
+    const std::vector<double> got = dw3.values();
+    for (std::int64_t o = 0; o < hidden; ++o) {
+      for (std::int64_t i = 0; i < hidden; ++i) {
+        double expected = 0, sum = 0;
+        for (std::int64_t r = 0; r < rows; ++r) {
+          expected += dz2[static_cast<std::size_t>(r * kWidth + o)] * a1[static_cast<std::size_t>(r * kWidth + i)];
+        }
+        for (std::int64_t p = 0; p < parts; ++p) sum += got[static_cast<std::size_t>((p * hidden + o) * hidden + i)];
+        ASSERT_EQ(sum, expected) << rows << " rows, [" << o << ", " << i << "]";
+      }
+    }
+  }
+}
+
 TEST(PointMlpChoice, WarpgroupsMultiplyWhereTheyCan) {
   set_up_cuda();
   const Network n(1, 1, 256, 256), narrow(1, 1, 192, 256);

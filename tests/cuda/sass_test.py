@@ -26,6 +26,8 @@ PRODUCTS = [
     ("conv2d", "conv2d_product_kernel", ANY_PRODUCT),
     ("conv2d", "conv2d_product_wgmma_kernel", WGMMA),
     ("conv2d", "conv2d_weight_kernel", ANY_PRODUCT),
+    ("conv2d", "conv2d_weight_wgmma_kernel", WGMMA),
+    ("conv2d", "outer_products_wgmma_kernel", WGMMA),
     ("conv2d", "conv2d_stem_kernel", ANY_PRODUCT),
     ("conv2d", "conv2d_stem_weight_kernel", ANY_PRODUCT),
     ("linear", "linear_mma_kernel", ANY_PRODUCT),
@@ -34,6 +36,7 @@ PRODUCTS = [
     ("point_mlp", "point_mlp_values_mma_kernel", ANY_PRODUCT),
     ("point_mlp", "point_mlp_backward_rows_mma_kernel", ANY_PRODUCT),
     ("point_mlp", "point_mlp_backward_w3_mma_kernel", ANY_PRODUCT),
+    ("point_mlp", "outer_products_wgmma_kernel", WGMMA),
 ]
 # The others whose time grows with pairs, tasks or weights. Not here: what is done once per call on a few numbers, and
 # point_mlp layer by layer, which calls linear, layer_norm and point_max.
