@@ -41,12 +41,12 @@ asan-operators: setup
 	  seq 0 $$(($(JOBS) - 1)) | GTEST_TOTAL_SHARDS=$(JOBS) xargs -P $(JOBS) -I{} env GTEST_SHARD_INDEX={} \
 	    build/asan-ubsan/tests/$$test --gtest_brief=1 --gtest_filter='-$(ASAN_OPERATOR_EXCLUDE)'; done
 
-# Everything that needs a GPU. gpu-check-build makes build/gpu-check/gpu_check, and an archive of it, for a machine with a GPU but
+# Everything that needs a GPU; CIFAR10=FOLDER adds the published setting on real images. gpu-check-build makes build/gpu-check/gpu_check, and an archive of it, for a machine with a GPU but
 # without compiler or packages: copy it there and run its gpu_check.py.
 gpu-check:
 	@python3 tests/gpu/gpu_check.py --probe
 	$(MAKE) --no-print-directory gpu-check-build
-	build/gpu-check/gpu_check/gpu_check.py --out bench/results
+	build/gpu-check/gpu_check/gpu_check.py --out bench/results $(if $(CIFAR10),--cifar10 "$(CIFAR10)")
 
 gpu-check-build: setup
 	cmake --preset gpu-check

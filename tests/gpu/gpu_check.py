@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Everything that needs a GPU: parity of all operators, compute-sanitizer, training against the CPU, profiles.
 
-    gpu_check.py [--out DIR] [--binaries DIR] [--without STEP ...] [--budget SECONDS]
+    gpu_check.py [--out DIR] [--binaries DIR] [--cifar10 DIR] [--without STEP ...] [--budget SECONDS]
     gpu_check.py --probe          only says whether there is a GPU
 
 Runs from a checkout after `make gpu-check-build`, or from a copy of build/gpu-check/gpu_check on a machine that has a GPU, its
@@ -14,6 +14,7 @@ import ctypes
 import datetime
 import glob
 import json
+import math
 import os
 import platform
 import random
@@ -32,7 +33,20 @@ SANITIZED = ":".join(f"*CudaParity.MatchesReference/{op}_*"
                      for op in ("linear", "conv2d", "batch_norm", "layer_norm", "point_mlp", "soft_exec", "gumbel_softmax"))
 SANITIZERS = ("memcheck", "racecheck")
 TRAINING_STEPS = 120
+PAPER_STEPS, PAPER_EVERY = 1000, 10  # steps of the published setting, of which the report has every tenth loss
 PAIRS = (256, 1024, 4096)
+# Predicted for an H100 in bf16, in milliseconds, by counting bytes and FLOP before anything ran on a card: steps of the published
+# setting by pairs, and what groups of operators take of one with 1,024 pairs. Measurements stand beside them.
+PREDICTED_STEP = {256: 1.1, 1024: 2.5, 4096: 7.2}
+PREDICTED_PAIRS = 1024
+PREDICTED_GROUPS = {
+    "images and ResNet-18": (("image_batch", "conv2d", "batch_norm", "max_pool2d", "global_avg_pool"), 1.36),
+    "point_mlp": (("point_mlp",), 0.60),
+    "point_mlp, backward": (("point_mlp_backward",), 0.25),
+    "programs, forward and backward": (("soft_exec", "task_loss"), 0.13),
+    "Adam": (("adam_step", "gradient_guard"), 0.06),
+}
+MISS = 1.5  # times the prediction: to be explained
 # Losses differ by rounding at first, then chaotically: on the CPU, instruction sets differ by 6e-6 within 20 steps, by up to
 # 1.2 (of the loss) at single steps around the fiftieth, and by 0.03 in the mean of later ones.
 FIRST_STEPS = 20
@@ -162,11 +176,11 @@ def sanitize(check, tool):
     return run_tests(check, SANITIZED, [program, "--tool", tool, "--error-exitcode", "9", "--print-limit", "20"], limit=60)
 
 
-def train(check, device, *settings):
-    """A short training on the digits: the loss of every step."""
+def train(check, device, *settings, preset="digits", steps=TRAINING_STEPS):
+    """A short training: the loss of every step."""
     run = check.scratch / f"run-{len(check.report['steps'])}"
-    fixed = [f"train.steps={TRAINING_STEPS}", "train.runs=1", "log.every_steps=1", "log.eval_every_steps=1000000", "checkpoint.every_steps=1000000"]
-    command = [check.binaries / "roap", "train", "--preset", "digits", "--device", device, "--out", run, "--json"]
+    fixed = [f"train.steps={steps}", "train.runs=1", "log.every_steps=1", "log.eval_every_steps=1000000", "checkpoint.every_steps=1000000"]
+    command = [check.binaries / "roap", "train", "--preset", preset, "--device", device, "--out", run, "--json"]
     for setting in [*fixed, *settings]:
         command += ["--set", setting]
     result = json.loads(check.run(command, limit=100))
@@ -210,18 +224,65 @@ def write_noise_images(folder):
                 file.write(bytes([number % 10]) + record[shift:] + record[:shift])
 
 
+def group_of(operator):
+    """The group of PREDICTED_GROUPS that an operator belongs to, by its whole name or without what follows `_backward`."""
+    names = (operator, operator.split("_backward")[0])
+    return next((group for name in names for group, (operators, _) in PREDICTED_GROUPS.items() if name in operators), None)
+
+
+def beside_predictions(result, pairs):
+    """Rows (name, measured ms, predicted ms) of a profile in bf16."""
+    rows = [("step", 1e3 * result["step_seconds"], PREDICTED_STEP[pairs])]
+    if pairs == PREDICTED_PAIRS:
+        measured = dict.fromkeys(PREDICTED_GROUPS, 0.0)
+        for row in result["operators"]:
+            if (group := group_of(row["operator"])) is not None:
+                measured[group] += 1e3 * row["seconds"]
+        rows += [(group, measured[group], predicted) for group, (_, predicted) in PREDICTED_GROUPS.items()]
+    return rows
+
+
+def print_predictions(steps):
+    """Every profile that has them, misses marked."""
+    for step in steps:
+        for row in step.get("beside_predictions", []):
+            print(f"{step['name']}: {row['name']}: {row['ms']:.3f} ms, predicted {row['predicted_ms']:.2f}"
+                  f"{f', more than {MISS} times as long' if row['missed'] else ''}")
+
+
+def train_paper(check, folder, precision, expected=None):
+    """The first steps of the published setting on real images; the losses beside those in f32, if these are given."""
+    result = train(check, "cuda", f"device.precision={precision}", f"data.source=cifar10:{folder.resolve()}", preset="paper",
+                   steps=PAPER_STEPS)
+    losses = result["loss"]
+    if len(losses) != PAPER_STEPS or not all(map(math.isfinite, losses)):
+        raise StepFailed("failed", f"{len(losses)} losses for {PAPER_STEPS} steps, or one that is not finite")
+    differences = {} if expected is None else {"difference_of_means": mean_differences(losses, expected)}
+    return {"training_seconds": result["training_seconds"], "loss": losses[::PAPER_EVERY], **differences}
+
+
+def mean_differences(losses, expected):
+    """Of the means of ten tenths of a run, the difference from those of every tenth loss of another one."""
+    def means(values):
+        size = len(values) // 10
+        return [sum(values[i * size:(i + 1) * size]) / size for i in range(10)]
+    return [a - b for a, b in zip(means(losses[::PAPER_EVERY]), means(expected["loss"]))]
+
+
 def profile(check, images, pairs, precision):
-    """Times of a step of the published setting and of each of its operators."""
+    """Times of a step of the published setting and of each of its operators, in bf16 beside what was predicted."""
     settings = [f"train.pairs_per_step={pairs}", f"device.precision={precision}", f"data.source=cifar10:{images}"]
     command = [check.binaries / "roap", "profile", "--preset", "paper", "--device", "cuda", "--steps", "10", "--json"]
     for setting in settings:
         command += ["--set", setting]
     result = json.loads(check.run(command, limit=60))
-    return {key: result[key] for key in ("device", "steps", "step_seconds", "node_seconds", "bytes_per_second",
+    rows = beside_predictions(result, pairs) if precision == "bf16" else []
+    predicted = [{"name": name, "ms": ms, "predicted_ms": expected, "missed": ms > MISS * expected} for name, ms, expected in rows]
+    return {"beside_predictions": predicted} | {key: result[key] for key in ("device", "steps", "step_seconds", "node_seconds", "bytes_per_second",
                                          "f32_flop_per_second", "bf16_flop_per_second", "operators")}
 
 
-def run_all(check):
+def run_all(check, cifar10):
     roap = check.binaries / "roap"
     check.step("doctor", lambda: {"doctor": json.loads(check.run([roap, "doctor", "--json"], limit=60))})
     check.step("tests", lambda: run_tests(check))
@@ -232,12 +293,16 @@ def run_all(check):
         check.step(f"training cuda {precision}", lambda p=precision: train_and_compare(check, expected, p))
     check.step("training cuda f32 by cuDNN and cuBLASLt",
                lambda: train_and_compare(check, expected, "f32", "device.conv=cudnn", "device.linear=cublaslt"))
+    if cifar10 is not None:
+        expected = check.step("paper cuda f32", lambda: train_paper(check, cifar10, "f32"))
+        check.step("paper cuda bf16", lambda: train_paper(check, cifar10, "bf16", expected))
     images = check.scratch / "noise"
     if "profile" not in check.without:
         write_noise_images(images)
     for precision in ("f32", "bf16"):
         for pairs in PAIRS:
             check.step(f"profile {precision} {pairs} pairs", lambda n=pairs, p=precision: profile(check, images, n, p))
+    print_predictions(check.report["steps"])
 
 
 def main():
@@ -245,6 +310,8 @@ def main():
     parser = argparse.ArgumentParser(description="Everything that needs a GPU; see the top of this file.")
     parser.add_argument("--out", type=Path, default=here, help="folder of the report")
     parser.add_argument("--binaries", type=Path, default=here, help="folder with roap and test_gpu")
+    parser.add_argument("--cifar10", type=Path, help="folder with CIFAR-10's binary files: also trains the published setting, "
+                        f"{PAPER_STEPS} steps in f32 and bf16")
     parser.add_argument("--without", nargs="+", default=[], help="steps to leave out (then the check does not pass)",
                         choices=["doctor", "tests", *SANITIZERS, "training", "profile"])
     parser.add_argument("--budget", type=float, default=BUDGET_SECONDS, help="seconds for all steps")
@@ -272,7 +339,7 @@ def main():
               "system": platform.platform()}
     check = Check(arguments.binaries.resolve(), path.resolve(), header, arguments.budget, arguments.without)
     try:
-        run_all(check)
+        run_all(check, arguments.cifar10)
     finally:
         passed = check.finish()
     print(f"{'passed' if passed else 'FAILED'}: {path}")

@@ -21,7 +21,7 @@ import json, pathlib, sys
 arguments = sys.argv[1:]
 value = lambda option: arguments[arguments.index(option) + 1]
 settings = dict(a.split("=", 1) for a, before in zip(arguments[1:], arguments) if before == "--set")
-if settings.get("device.precision") == "bf16":
+if settings.get("device.precision") == "bf16" and not HAS_BF16:
     sys.exit("device.precision: \"bf16\" is not available in this version; allowed: f32")
 if "device.conv" in settings:
     sys.exit("device.conv = cudnn: this program was built without that library; set device.conv=own")
@@ -37,8 +37,10 @@ else:
     images = pathlib.Path(settings["data.source"].split(":")[1])
     assert all(f.stat().st_size == 10000 * 3073 and f.read_bytes()[0] == 0 for f in images.iterdir()), images
     assert len(list(images.iterdir())) == 6
-    print(json.dumps({key: 1 for key in ("device", "steps", "step_seconds", "node_seconds", "bytes_per_second",
-                                         "f32_flop_per_second", "bf16_flop_per_second", "operators")}))
+    seconds = {"conv2d": 2e-4, "conv2d_backward_data": 3e-4, "point_mlp": 9.1e-4, "point_mlp_backward": 2e-4, "reshape": 1.0}
+    print(json.dumps({"operators": [{"operator": name, "seconds": s} for name, s in seconds.items()]} |
+                     {key: 2e-3 for key in ("device", "steps", "step_seconds", "node_seconds", "bytes_per_second",
+                                            "f32_flop_per_second", "bf16_flop_per_second")}))
 """
 
 
@@ -58,10 +60,10 @@ class GpuCheckTest(unittest.TestCase):
         file.write_text(f"#!{sys.executable}\n{text}\n")
         file.chmod(0o755)
 
-    def check(self, tests=GOOD_TESTS, cuda_scale="1.00001", options=()):
+    def check(self, tests=GOOD_TESTS, cuda_scale="1.00001", bf16=False, options=()):
         """Exit code, status of every step by name, whole report."""
         self.program("test_gpu", tests)
-        self.program("roap", ROAP.replace("CUDA_SCALE", cuda_scale))
+        self.program("roap", ROAP.replace("CUDA_SCALE", cuda_scale).replace("HAS_BF16", str(bf16)))
         code = self.main("--binaries", str(self.folder), "--out", str(self.folder / "out"), *options)
         reports = list((self.folder / "out").glob("*-Stand-in-card.json"))
         self.assertEqual(len(reports), 1)
@@ -85,8 +87,29 @@ class GpuCheckTest(unittest.TestCase):
         steps = {step["name"]: step for step in report["steps"]}
         self.assertEqual((steps["tests"]["tests_passed"], steps["tests"]["tests_skipped"]), (5, 2))
         self.assertEqual(len(steps["training cuda f32"]["loss"]), gpu_check.TRAINING_STEPS)
-        self.assertEqual(steps["profile f32 1024 pairs"]["step_seconds"], 1)
+        self.assertEqual(steps["profile f32 1024 pairs"]["step_seconds"], 2e-3)
+        self.assertEqual(steps["profile f32 1024 pairs"]["beside_predictions"], [])
         self.assertEqual(report["cards"], ["Stand-in (card)"])
+
+    def test_measurements_in_bf16_stand_beside_predictions(self):
+        _, status, report = self.check(bf16=True)
+        self.assertEqual(status["profile bf16 256 pairs"], "passed")
+        steps = {step["name"]: step["beside_predictions"] for step in report["steps"] if "beside_predictions" in step}
+        self.assertEqual(steps["profile bf16 256 pairs"], [{"name": "step", "ms": 2.0, "predicted_ms": 1.1, "missed": True}])
+        rows = {row["name"]: row for row in steps["profile bf16 1024 pairs"]}
+        self.assertAlmostEqual(rows["images and ResNet-18"]["ms"], 0.5)
+        self.assertAlmostEqual(rows["point_mlp, backward"]["ms"], 0.2)
+        self.assertEqual({name for name, row in rows.items() if row["missed"]}, {"point_mlp"})
+
+    def test_the_published_setting_in_both_precisions(self):
+        code, status, report = self.check(bf16=True, options=["--cifar10", str(self.folder)])
+        self.assertEqual((status["paper cuda f32"], status["paper cuda bf16"]), ("passed", "passed"))
+        steps = {step["name"]: step for step in report["steps"]}
+        self.assertEqual(len(steps["paper cuda bf16"]["loss"]), gpu_check.PAPER_STEPS // gpu_check.PAPER_EVERY)
+        self.assertEqual(steps["paper cuda bf16"]["difference_of_means"], [0.0] * 10)
+        self.assertNotIn("difference_of_means", steps["paper cuda f32"])
+        _, status, _ = self.check(bf16=True, cuda_scale="float('nan')", options=["--cifar10", str(self.folder)])
+        self.assertEqual(status["paper cuda f32"], "failed")
 
     def test_failing_tests_fail_and_the_rest_still_runs(self):
         code, status, report = self.check(tests="import sys; print('[  FAILED  ] conv2d'); sys.exit(1)")
