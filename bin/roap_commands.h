@@ -28,8 +28,8 @@ struct ConfigOptions {
   std::string data, method, device, seed;
 
   void add_to(CLI::App& command);
-  /// UsageError where a key or value is wrong.
-  [[nodiscard]] io::Config load() const;
+  /// UsageError where a key or value is wrong; DataError as io::open_data.
+  [[nodiscard]] io::OpenedConfig load() const;
 };
 
 /// Sets up the device that the config names (auto: a GPU when there is one) and the number of threads. DeviceError or

@@ -73,7 +73,7 @@ int tasks(TasksArguments arguments) {
 }
 
 int graph(const ConfigOptions& options, std::size_t rows) {
-  const io::Config config = options.load();
+  const io::Config config = options.load().config;
   const DeviceKind device = prepare_device(config);
   const SizesOnly source(config);
   Model model(config, problem_shape(source), device);
@@ -91,7 +91,7 @@ int config(const ConfigOptions& options, const std::string& key, bool json) {
     fmt::print("{}\n", io::explain(key));
     return 0;
   }
-  const io::Config config = options.load();
+  const io::Config config = options.load().config;
   fmt::print("{}\n", json ? io::to_json(config).dump() : io::to_toml(config, io::TomlComments::effects));
   return 0;
 }

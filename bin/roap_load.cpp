@@ -24,7 +24,7 @@ void ConfigOptions::add_to(CLI::App& command) {
   command.add_option("--seed", seed, "of weights, pairs and noise (train.seed)");
 }
 
-io::Config ConfigOptions::load() const {
+io::OpenedConfig ConfigOptions::load() const {
   std::vector<std::string> all = settings;
   const auto add = [&](const char* key, const std::string& value) {
     if (!value.empty()) all.push_back(fmt::format("{}={}", key, value));
@@ -33,11 +33,7 @@ io::Config ConfigOptions::load() const {
   add("train.method", method);
   add("device.name", device);
   add("train.seed", seed);
-  const io::Config config = io::load_config(preset, all);
-  const std::vector<std::string> decided = io::data_settings(config);
-  if (decided.empty()) return config;
-  all.insert(all.end(), decided.begin(), decided.end());
-  return io::load_config(preset, all);
+  return io::open_data(io::load_config(preset, all));
 }
 
 DeviceKind prepare_device(const io::Config& config) {

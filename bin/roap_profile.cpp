@@ -115,14 +115,15 @@ nlohmann::ordered_json rows_json(const std::vector<Row>& rows) {
 }
 
 int profile(const ProfileArguments& arguments) {
-  io::Config config = arguments.run.empty()
-                          ? arguments.config.load()
-                          : io::RunFolder::open(arguments.run, io::RunFolder::Access::read).read_config();
+  auto [config, table] =
+      arguments.run.empty()
+          ? arguments.config.load()
+          : io::OpenedConfig{io::RunFolder::open(arguments.run, io::RunFolder::Access::read).read_config()};
   const std::string config_hash = io::config_sha256(config);
   if (!arguments.device.empty()) config.device.name = arguments.device;
   config.train.runs = 1;  // a step takes as long in each of them
   const DeviceKind device = prepare_device(config);
-  const io::Experiment experiment = io::load_experiment(config);
+  const io::Experiment experiment = io::load_experiment(config, std::move(table));
   Model model(config, problem_shape(*experiment.benchmark.train), device);
   if (!arguments.run.empty()) {
     io::restore_model(io::load_newest_intact(arguments.run, warn, config_hash), model, true);

@@ -69,14 +69,15 @@ class TrainingRun {
 /// Where a new run comes from and goes to.
 struct NewRun {
   io::Config config;
-  std::string preset;                ///< names the folder where `out` is empty
-  std::string out;                   ///< run folder
-  std::vector<std::string> command;  ///< for command.txt
+  std::string preset;                     ///< names the folder where `out` is empty
+  std::string out;                        ///< run folder
+  std::vector<std::string> command;       ///< for command.txt
+  std::optional<io::ImageTable> table{};  ///< that io::open_data found with the config
 };
 /// Trains a new run to its end (or to a signal) and returns the exit code.
-int start_training(const NewRun& run, const TrainingOptions& options);
+int start_training(NewRun run, const TrainingOptions& options);
 /// The same from the checkpoint of `step` that the run `parent` has.
-int branch_training(const NewRun& run, const std::string& parent, std::int64_t step, const TrainingOptions& options);
+int branch_training(NewRun run, const std::string& parent, std::int64_t step, const TrainingOptions& options);
 /// Goes on with an interrupted run.
 int resume_training(const std::string& run, const TrainingOptions& options);
 

@@ -26,19 +26,19 @@ io::RunFolder create_run(const NewRun& run, DeviceKind device) {
 
 }  // namespace
 
-int start_training(const NewRun& run, const TrainingOptions& options) {
+int start_training(NewRun run, const TrainingOptions& options) {
   all_steps(run.config);
   check_method(run.config);
   const DeviceKind device = prepare_device(run.config);
-  io::Experiment experiment = io::load_experiment(run.config);
+  io::Experiment experiment = io::load_experiment(run.config, std::move(run.table));
   return TrainingRun(create_run(run, device), run.config, std::move(experiment), device).run(options);
 }
 
-int branch_training(const NewRun& run, const std::string& parent, std::int64_t step, const TrainingOptions& options) {
+int branch_training(NewRun run, const std::string& parent, std::int64_t step, const TrainingOptions& options) {
   const io::Config parent_config = io::RunFolder::open(parent, io::RunFolder::Access::read).read_config();
   const io::Checkpoint checkpoint = io::load_checkpoint(parent, step, io::config_sha256(parent_config));
   const DeviceKind device = prepare_device(run.config);
-  io::Experiment experiment = io::load_experiment(run.config);
+  io::Experiment experiment = io::load_experiment(run.config, std::move(run.table));
   TrainingRun training(create_run(run, device), run.config, std::move(experiment), device);
   training.branch(checkpoint);
   return training.run(options);

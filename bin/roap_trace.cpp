@@ -121,9 +121,9 @@ void add_formulas(TraceFile& file, const Config& config, int symbols, double tem
 }
 
 int trace(const TraceArguments& arguments) {
-  io::Config config = arguments.config.load();
+  auto [config, table] = arguments.config.load();
   const DeviceKind device = prepare_device(config);
-  const io::Experiment experiment = io::load_experiment(config);
+  const io::Experiment experiment = io::load_experiment(config, std::move(table));
   Model model(config, problem_shape(*experiment.benchmark.train), device);
   Trainer trainer(model, *experiment.benchmark.train, {.keep_everything = true});
   while (trainer.state().step < arguments.step) {

@@ -26,8 +26,10 @@ std::vector<std::string> command_line(const CLI::App& command) {
 }
 
 int train(const TrainArguments& arguments, const CLI::App& command) {
-  return start_training({arguments.config.load(), arguments.config.preset, arguments.out, command_line(command)},
-                        arguments.options);
+  auto [config, table] = arguments.config.load();
+  return start_training(
+      {std::move(config), arguments.config.preset, arguments.out, command_line(command), std::move(table)},
+      arguments.options);
 }
 
 }  // namespace

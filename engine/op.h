@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/tensor.h"
@@ -125,6 +126,17 @@ class Op {
   [[nodiscard]] virtual Work work_on_cpu(const RunContext& context) const {
     return work(context.input_specs(), context.output_specs());
   }
+};
+
+/// An operator that keeps the user's choices.
+template <class Params>
+class OpWith : public Op {
+ public:
+  explicit OpWith(Params params) : params_(std::move(params)) {}
+  [[nodiscard]] const Params& params() const { return params_; }
+
+ private:
+  Params params_;
 };
 
 /// How nodes of one Op::type() run on CUDA. Each operator's folder registers its own (OP_cuda_op.cpp), so that a

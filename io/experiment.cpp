@@ -3,11 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 
 #include "io/cifar10.h"
 #include "io/digits.h"
-#include "io/image_table.h"
 #include "kernels/common/error.h"
 
 namespace roap::io {
@@ -54,33 +52,43 @@ std::optional<std::string> table_file(const std::string& source) {
   return source.substr(kTablePrefix.size());
 }
 
-Benchmark load_table(const Config& config, const std::string& file, TaskSet task_set) {
-  if (task_set == TaskSet::unseen) {
-    throw UsageError(
-        fmt::format("{}: a table has its own tasks and no unseen ones; roap solve learns new tasks", file));
-  }
-  TableData data = read_image_table(file);
-  if (data.tasks != config.tasks.count || data.symbols != config.tasks.symbols) {
-    throw DataError(fmt::format("{}: {} tasks with {} images in a row, but the run has {} tasks with {}", file,
-                                data.tasks, data.symbols, config.tasks.count, config.tasks.symbols));
-  }
-  return make_table_benchmark(std::move(data));
+search::FormulaPool formula_pool(const Config& config) {
+  return search::FormulaPool::enumerate(static_cast<int>(config.tasks.symbols),
+                                        static_cast<int>(config.tasks.max_operators));
 }
 
 }  // namespace
 
-std::vector<std::string> data_settings(const Config& config) {
+OpenedConfig open_data(Config config) {
   const std::optional<std::string> file = table_file(config.data.source);
-  if (!file) return {};
-  const ImageTableSize size = image_table_size(*file);
-  return {fmt::format("tasks.count={}", size.tasks), fmt::format("tasks.symbols={}", size.symbols)};
+  if (!file) return {std::move(config)};
+  ImageTable table = read_image_table(*file);
+  apply_setting(config, fmt::format("tasks.count={}", table.tasks.tasks.size()));
+  apply_setting(config, fmt::format("tasks.symbols={}", table.tasks.variables));
+  return {std::move(config), std::move(table)};
+}
+
+Experiment load_experiment(const Config& config, std::optional<ImageTable> table) {
+  if (!table) return load_experiment(config);
+  TableData data = load_pairs(*table);
+  table.reset();
+  if (data.tasks != config.tasks.count || data.symbols != config.tasks.symbols) {
+    throw DataError(fmt::format("{}: {} tasks with {} images in a row, but the run has {} tasks with {}", data.label,
+                                data.tasks, data.symbols, config.tasks.count, config.tasks.symbols));
+  }
+  return {formula_pool(config), make_table_benchmark(std::move(data))};
 }
 
 Experiment load_experiment(const Config& config, const std::string& data_override, TaskSet task_set) {
-  search::FormulaPool pool = search::FormulaPool::enumerate(static_cast<int>(config.tasks.symbols),
-                                                            static_cast<int>(config.tasks.max_operators));
   const std::string& source = data_override.empty() ? config.data.source : data_override;
-  if (const auto file = table_file(source)) return {std::move(pool), load_table(config, *file, task_set)};
+  if (const auto file = table_file(source)) {
+    if (task_set == TaskSet::unseen) {
+      throw UsageError(
+          fmt::format("{}: a table has its own tasks and no unseen ones; roap solve learns new tasks", *file));
+    }
+    return load_experiment(config, read_image_table(*file));
+  }
+  search::FormulaPool pool = formula_pool(config);
   int count = static_cast<int>(config.tasks.count);
   int first = 0;
   if (task_set == TaskSet::unseen) {

@@ -5,36 +5,13 @@
 #include <algorithm>
 #include <map>
 
-#include "io/csv.h"
 #include "io/image_file.h"
-#include "io/search_table.h"
 #include "kernels/common/error.h"
 
 namespace roap::io {
 namespace {
 
 constexpr int kTestEvery = 5;  // without a column split every fifth pair is a test pair
-
-/// The table with every image path replaced by a number.
-struct NumberedTable {
-  CsvTable csv;
-  std::vector<std::string> files;  ///< by number
-  SearchTable tasks;               ///< its symbols are the numbers
-};
-
-NumberedTable read_numbered(const std::filesystem::path& path) {
-  NumberedTable table{read_csv(path), {}, {}};
-  const int variables = symbol_columns(table.csv, "x");
-  std::map<std::string, double> numbers;
-  std::vector<double> images;
-  for (const std::string& file : read_image_paths(table.csv, variables)) {
-    const auto [entry, is_new] = numbers.try_emplace(file, static_cast<double>(numbers.size()));
-    if (is_new) table.files.push_back(file);
-    images.push_back(entry->second);
-  }
-  table.tasks = make_search_table(table.csv, variables, images);
-  return table;
-}
 
 bool is_test(const CsvTable& csv, std::size_t row, std::size_t pair) {
   const int column = csv.find("split");
@@ -63,12 +40,12 @@ struct Pairs {
   std::vector<bool> test;
 };
 
-[[noreturn]] void fail_row(const NumberedTable& table, std::size_t t, std::size_t row, const std::string& problem) {
+[[noreturn]] void fail_row(const ImageTable& table, std::size_t t, std::size_t row, const std::string& problem) {
   const std::string task = table.tasks.named ? fmt::format("task {}: ", table.tasks.tasks[t].name) : "";
   throw DataError(fmt::format("{}:{}: {}{}", table.csv.label, table.csv.rows[row][0].line, task, problem));
 }
 
-Pairs collect_pairs(const NumberedTable& table) {
+Pairs collect_pairs(const ImageTable& table) {
   Pairs pairs;
   const search::TaskRows& first = table.tasks.tasks.front();
   for (std::size_t r = 0; r < first.rows; ++r) {
@@ -84,7 +61,7 @@ Pairs collect_pairs(const NumberedTable& table) {
 }
 
 /// y of task t in the order of the pairs.
-std::vector<double> task_values(const NumberedTable& table, const Pairs& pairs, std::size_t t) {
+std::vector<double> task_values(const ImageTable& table, const Pairs& pairs, std::size_t t) {
   const search::TaskRows& task = table.tasks.tasks[t];
   const std::vector<std::size_t>& rows = table.tasks.rows[t];
   std::vector<double> y(pairs.images.size());
@@ -110,7 +87,7 @@ std::vector<double> task_values(const NumberedTable& table, const Pairs& pairs, 
   return y;
 }
 
-void append_rows(TableData& data, const NumberedTable& table) {
+void append_rows(TableData& data, const ImageTable& table) {
   const Pairs pairs = collect_pairs(table);
   for (std::size_t p = 0; p < pairs.images.size(); ++p) {
     TableRows& rows = pairs.test[p] ? data.test : data.train;
@@ -160,15 +137,23 @@ void append_images(TableData& data, const std::vector<std::string>& files) {
 
 }  // namespace
 
-ImageTableSize image_table_size(const std::filesystem::path& path) {
-  const NumberedTable table = read_numbered(path);
-  return {static_cast<int>(table.tasks.tasks.size()), table.tasks.variables};
+ImageTable read_image_table(const std::filesystem::path& path) {
+  ImageTable table{read_csv(path)};
+  const int variables = symbol_columns(table.csv, "x");
+  std::map<std::string, double> numbers;
+  std::vector<double> images;
+  for (const std::string& file : read_image_paths(table.csv, variables)) {
+    const auto [entry, is_new] = numbers.try_emplace(file, static_cast<double>(numbers.size()));
+    if (is_new) table.files.push_back(file);
+    images.push_back(entry->second);
+  }
+  table.tasks = make_search_table(table.csv, variables, images);
+  return table;
 }
 
-TableData read_image_table(const std::filesystem::path& path) {
-  const NumberedTable table = read_numbered(path);
+TableData load_pairs(const ImageTable& table) {
   TableData data;
-  data.label = path.string();
+  data.label = table.csv.label;
   data.tasks = static_cast<int>(table.tasks.tasks.size());
   data.symbols = table.tasks.variables;
   append_rows(data, table);

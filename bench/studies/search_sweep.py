@@ -7,30 +7,24 @@
 
 Symbols are drawn from 0.1, 0.2, ..., 1. Writes a dated JSON and markdown file into bench/results.
 """
-import argparse
 import csv
 import datetime
 import json
-import os
-import pathlib
 import random
 import statistics
-import subprocess
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+import study
 
 
 def roap(arguments, *words):
     """Output, processor seconds and peak memory in MiB."""
     with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen(["nice", "-n", "5", str(arguments.roap), *map(str, words)], stdout=out)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            raise SystemExit(f"roap {' '.join(map(str, words))} failed with {process.returncode}")
+        code, cpu, memory = study.run_roap(arguments, *words, stdout=out)
+        if code != 0:
+            raise SystemExit(f"roap {' '.join(map(str, words))} failed with {code}")
         out.seek(0)
-        return json.load(out), usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+        return json.load(out), cpu, memory
 
 
 def write_table(path, formulas, rows, noise, rng, symbols=3):
@@ -100,14 +94,12 @@ def text_of(result):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = study.options_of(__doc__)
     parser.add_argument("--rows", type=int, default=20)
     parser.add_argument("--noise", type=float, default=0)
     parser.add_argument("--max-operators", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cost", action="store_true")
-    parser.add_argument("--roap", type=pathlib.Path, default=ROOT / "build/release/roap")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "bench/results")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         result = (cost if arguments.cost else sweep)(arguments, folder)

@@ -9,15 +9,14 @@ of two others. Each seed is a block of 16 runs with the same tasks. All runs are
 (100 tasks, one start, 1,500 steps, re-gauging) but for the seven settings; where a level takes more pairs a step, it takes
 fewer steps, so that each run costs about the same. Writes settings-DATE.json (every run) and .md (effects) into bench/results.
 """
-import argparse
 import concurrent.futures
 import datetime
 import itertools
 import json
 import math
-import pathlib
 import statistics
 
+import study
 import sweep
 
 # Name: settings of the level "-" (the preset's), settings of the level "+".
@@ -106,13 +105,8 @@ def summary(runs, arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--preset", default="digits")
+    parser = study.options_of_trainings(__doc__, seeds=3)
     parser.add_argument("--summarise", action="store_true", help="only write the summary of the runs in --out anew")
-    parser.add_argument("--roap", type=pathlib.Path, default=sweep.ROOT / "build/release/roap")
-    parser.add_argument("--out", type=pathlib.Path, default=sweep.ROOT / "bench/results")
     arguments = parser.parse_args()
     arguments.date = datetime.date.today().isoformat()
     if arguments.summarise:

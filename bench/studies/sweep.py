@@ -8,19 +8,16 @@ lowered priority, two at a time, so that a machine stays usable; `cpu` is the pr
 work on the machine hardly changes, `wall` is what the clock said. The tasks differ from seed to seed too. `--set` changes
 settings of a study; give it another `--out` then, because results are named by the study.
 """
-import argparse
 import concurrent.futures
 import datetime
 import json
 import math
-import os
-import pathlib
 import platform
-import subprocess
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+import study
+
 MARGINAL = ["train.method=marginal"]
 # No choice among several starts: it would hide how often a start fails.
 ONE_START = ["tasks.count=100", "train.runs=1", "train.steps=1500"]
@@ -48,21 +45,18 @@ def wilson(successes, runs, z=1.959964):
 
 def run(arguments, settings, seed):
     with tempfile.TemporaryDirectory() as folder:
-        command = ["nice", "-n", "5", str(arguments.roap), "train", "--preset", arguments.preset, "--json", "--out",
-                   f"{folder}/run", "--seed", str(seed), "--set", "device.threads=1", "--set", f"tasks.seed={seed}"]
-        for setting in settings:
-            command += ["--set", setting]
+        words = ["train", "--preset", arguments.preset, "--json", "--out", f"{folder}/run", "--seed", seed]
+        for setting in ["device.threads=1", f"tasks.seed={seed}", *settings]:
+            words += ["--set", setting]
         before = time.monotonic()
         with open(f"{folder}/err", "w") as err, open(f"{folder}/out", "w") as out:
-            process = subprocess.Popen(command, stdout=out, stderr=err)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
+            code, cpu, _ = study.run_roap(arguments, *words, stdout=out, stderr=err)
         wall = time.monotonic() - before
-        if process.returncode != 0:
-            return {"seed": seed, "failed": process.returncode, "error": open(f"{folder}/err").read()[-500:]}
+        if code != 0:
+            return {"seed": seed, "failed": code, "error": open(f"{folder}/err").read()[-500:]}
         result = json.load(open(f"{folder}/out"))
     result.pop("run")
-    return result | {"seed": seed, "cpu": round(usage.ru_utime + usage.ru_stime, 2), "wall": round(wall, 2)}
+    return result | {"seed": seed, "cpu": round(cpu, 2), "wall": round(wall, 2)}
 
 
 def number(value):
@@ -92,14 +86,9 @@ def summary(name, settings, runs, arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = study.options_of_trainings(__doc__, seeds=20)
     parser.add_argument("study", choices=sorted(STUDIES))
-    parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=0, help="first seed")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--preset", default="digits")
-    parser.add_argument("--roap", type=pathlib.Path, default=ROOT / "build/release/roap")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "bench/results")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="section.key=value")
     arguments = parser.parse_args()
     arguments.date = datetime.date.today().isoformat()

@@ -5,7 +5,9 @@
 #include "kernels/adam_step/adam_step_isa.h"
 #include "kernels/common/parallel.h"
 
-// Computes: Adam for all weights. Mapping: a piece owns kGrain elements. Memory: four arrays read, three written, once.
+// Computes: Adam for all weights.
+// Mapping: a piece owns kGrain elements.
+// Memory: four arrays read, three written, once.
 // Numerics: f32; bias corrections and clipping factor in double.
 
 namespace roap::cpu {

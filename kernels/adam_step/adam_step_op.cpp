@@ -13,8 +13,8 @@ Specs AdamStepOp::infer(const Specs& inputs) const {
   expect_spec(type(), "guard", inputs[5], f32({2}));
   expect_spec(type(), "rates", inputs[6], f32({2}));
   // Padding between weights has zero moments: without eps it would become 0 / 0.
-  if (!(params_.eps > 0)) {
-    throw ShapeError(fmt::format("[{}] eps: expected a positive number, got {}", type(), params_.eps));
+  if (!(params().eps > 0)) {
+    throw ShapeError(fmt::format("[{}] eps: expected a positive number, got {}", type(), params().eps));
   }
   return {inputs[0], inputs[2], inputs[3], inputs[4]};
 }
@@ -29,7 +29,7 @@ AdamOutputs AdamStepOp::outputs(const RunContext& c) {
 }
 
 void AdamStepOp::run_cpu(const RunContext& c) const {
-  cpu::adam_step(c.in_shape(0).count(), params_, inputs(c), outputs(c));
+  cpu::adam_step(c.in_shape(0).count(), params(), inputs(c), outputs(c));
 }
 
 Work AdamStepOp::work(const Specs& in, const Specs& /*out*/) const {

@@ -9,10 +9,9 @@ namespace roap {
 
 /// Inputs weights, gradients, moment1, moment2 [N], step [1], guard [2], rates [2]; outputs weights, moment1, moment2,
 /// step, usually the same tensors. No gradient.
-class AdamStepOp : public Op {
+class AdamStepOp : public OpWith<AdamParams> {
  public:
-  explicit AdamStepOp(AdamParams params) : params_(params) {}
-  [[nodiscard]] const AdamParams& params() const { return params_; }
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "adam_step"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   void run_cpu(const RunContext& context) const override;
@@ -20,9 +19,6 @@ class AdamStepOp : public Op {
   /// As launchers take them.
   [[nodiscard]] static AdamInputs inputs(const RunContext& context);
   [[nodiscard]] static AdamOutputs outputs(const RunContext& context);
-
- private:
-  AdamParams params_;
 };
 
 struct AdamTensors {

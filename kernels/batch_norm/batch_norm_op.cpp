@@ -41,8 +41,8 @@ Specs BatchNormOp::infer(const Specs& inputs) const {
 }
 
 void BatchNormOp::gradient(GradientContext& g) const {
-  const TensorId mask = params_.relu ? g.output(0) : TensorId{};
-  g.emit("backward", std::make_shared<BatchNormBackwardOp>(params_),
+  const TensorId mask = params().relu ? g.output(0) : TensorId{};
+  g.emit("backward", std::make_shared<BatchNormBackwardOp>(params()),
          {g.grad(0), mask, g.input(0), g.input(1), g.output(1), g.output(2)}, {0, 1, 2, 3});
 }
 
@@ -51,7 +51,7 @@ std::unique_ptr<OpState> BatchNormOp::prepare(const Specs& inputs, const Specs& 
 }
 
 void BatchNormOp::run_cpu(const RunContext& c) const {
-  cpu::batch_norm_forward(batch_norm_dims(c.in_shape(0)), params_, c.in<float>(0), c.in<float>(1), c.in<float>(2),
+  cpu::batch_norm_forward(batch_norm_dims(c.in_shape(0)), params(), c.in<float>(0), c.in<float>(1), c.in<float>(2),
                           c.in<float>(3), c.out<float>(0), c.out<float>(1), c.out<float>(2), c.workspace());
 }
 
@@ -63,7 +63,7 @@ Specs BatchNormBackwardOp::infer(const Specs& inputs) const {
   const TensorSpec& x = inputs[2];
   expect_real_rank(type(), "x", x, 4);
   expect_spec(type(), "dy", inputs[0], x);
-  if (params_.relu) expect_spec(type(), "y", inputs[1], x);
+  if (params().relu) expect_spec(type(), "y", inputs[1], x);
   expect_channels(type(), "gamma", inputs[3], x);
   expect_channels(type(), "mean", inputs[4], x);
   expect_channels(type(), "variance", inputs[5], x);
@@ -76,7 +76,7 @@ std::unique_ptr<OpState> BatchNormBackwardOp::prepare(const Specs& inputs, const
 
 void BatchNormBackwardOp::run_cpu(const RunContext& c) const {
   cpu::batch_norm_backward(
-      batch_norm_dims(c.in_shape(2)), params_, c.in<float>(0), c.in<float>(1), c.in<float>(2), c.in<float>(3),
+      batch_norm_dims(c.in_shape(2)), params(), c.in<float>(0), c.in<float>(1), c.in<float>(2), c.in<float>(3),
       c.in<float>(4), c.in<float>(5),
       {c.out<float>(0), c.out<float>(1), c.out<float>(2), c.out<float>(3), c.accumulate(0), c.accumulate(3)},
       c.workspace());
@@ -100,8 +100,8 @@ Specs BatchNormEvalOp::infer(const Specs& inputs) const {
 
 void BatchNormEvalOp::gradient(GradientContext& g) const {
   if (!of_batch_) return Op::gradient(g);
-  const TensorId mask = params_.relu ? g.output(0) : TensorId{};
-  g.emit("backward", std::make_shared<BatchNormBackwardOp>(params_),
+  const TensorId mask = params().relu ? g.output(0) : TensorId{};
+  g.emit("backward", std::make_shared<BatchNormBackwardOp>(params()),
          {g.grad(0), mask, g.input(0), g.input(1), g.input(3), g.input(4)}, {0, 1, 2, 5});
 }
 
@@ -110,7 +110,7 @@ std::unique_ptr<OpState> BatchNormEvalOp::prepare(const Specs& inputs, const Spe
 }
 
 void BatchNormEvalOp::run_cpu(const RunContext& c) const {
-  cpu::batch_norm_eval(batch_norm_dims(c.in_shape(0)), params_, c.in<float>(0), c.in<float>(1), c.in<float>(2),
+  cpu::batch_norm_eval(batch_norm_dims(c.in_shape(0)), params(), c.in<float>(0), c.in<float>(1), c.in<float>(2),
                        c.in<float>(3), c.in<float>(4), c.in<float>(5), c.out<float>(0), c.workspace());
 }
 
@@ -124,14 +124,14 @@ Specs BatchNormUpdateOp::infer(const Specs& inputs) const {
   expect_spec(type(), "guard", inputs[2], f32({2}));
   expect_spec(type(), "running_mean", inputs[3], inputs[0]);
   expect_spec(type(), "running_var", inputs[4], inputs[0]);
-  if (params_.count < 1) {
-    throw ShapeError(fmt::format("[batch_norm_update] count: expected n h w >= 1, got {}", params_.count));
+  if (params().count < 1) {
+    throw ShapeError(fmt::format("[batch_norm_update] count: expected n h w >= 1, got {}", params().count));
   }
   return {inputs[3], inputs[4]};
 }
 
 void BatchNormUpdateOp::run_cpu(const RunContext& c) const {
-  cpu::batch_norm_update(c.in_shape(0)[0], params_, c.in<float>(0), c.in<float>(1), c.in<float>(2), c.in<float>(3),
+  cpu::batch_norm_update(c.in_shape(0)[0], params(), c.in<float>(0), c.in<float>(1), c.in<float>(2), c.in<float>(3),
                          c.in<float>(4), c.out<float>(0), c.out<float>(1));
 }
 

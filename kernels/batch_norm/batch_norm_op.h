@@ -11,45 +11,36 @@ namespace roap {
 /// With batch statistics. x, residual, y and their gradients are f32 or bf16, all else f32. Inputs x [n, h, w, c],
 /// gamma [c], beta [c], optional residual [n, h, w, c]; outputs y [n, h, w, c], mean [c], variance [c] (biased; the
 /// loss must not depend on these two).
-class BatchNormOp : public Op {
+class BatchNormOp : public OpWith<BatchNormParams> {
  public:
-  explicit BatchNormOp(BatchNormParams params) : params_(params) {}
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "batch_norm"; }
-  [[nodiscard]] const BatchNormParams& params() const { return params_; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   void gradient(GradientContext& context) const override;
   [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-
- private:
-  BatchNormParams params_;
 };
 
 /// Inputs dy, y (absent without ReLU), x, gamma, mean, variance; outputs dx, dgamma, dbeta, dresidual.
-class BatchNormBackwardOp : public Op {
+class BatchNormBackwardOp : public OpWith<BatchNormParams> {
  public:
-  explicit BatchNormBackwardOp(BatchNormParams params) : params_(params) {}
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "batch_norm_backward"; }
-  [[nodiscard]] const BatchNormParams& params() const { return params_; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   [[nodiscard]] bool can_accumulate(std::size_t output) const override { return output == 0 || output == 3; }
   [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-
- private:
-  BatchNormParams params_;
 };
 
 /// With given statistics. Inputs x, gamma, beta, mean [c], variance [c], optional residual; output y. The statistics
 /// are running ones, for evaluation, without gradient; or, `of_batch`, those of x, which the operator that made x has
 /// found: then the gradient is that of BatchNormOp.
-class BatchNormEvalOp : public Op {
+class BatchNormEvalOp : public OpWith<BatchNormParams> {
  public:
-  explicit BatchNormEvalOp(BatchNormParams params, bool of_batch = false) : params_(params), of_batch_(of_batch) {}
+  explicit BatchNormEvalOp(BatchNormParams params, bool of_batch = false) : OpWith(params), of_batch_(of_batch) {}
   [[nodiscard]] std::string_view type() const override { return "batch_norm_eval"; }
-  [[nodiscard]] const BatchNormParams& params() const { return params_; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   void gradient(GradientContext& context) const override;
   [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
@@ -57,23 +48,18 @@ class BatchNormEvalOp : public Op {
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
 
  private:
-  BatchNormParams params_;
   bool of_batch_;
 };
 
 /// Moves the running statistics towards the batch's; has no gradient. Inputs mean [c], variance [c], guard [2]
 /// (guard[0] == 0: the step is not finite, nothing changes), running_mean [c], running_var [c]; outputs their new
 /// values, in place when the outputs are the same tensors (Graph::apply_into).
-class BatchNormUpdateOp : public Op {
+class BatchNormUpdateOp : public OpWith<BatchNormUpdateParams> {
  public:
-  explicit BatchNormUpdateOp(BatchNormUpdateParams params) : params_(params) {}
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "batch_norm_update"; }
-  [[nodiscard]] const BatchNormUpdateParams& params() const { return params_; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   void run_cpu(const RunContext& context) const override;
-
- private:
-  BatchNormUpdateParams params_;
 };
 
 /// Rows and channels of an image batch [n, h, w, c].

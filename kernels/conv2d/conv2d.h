@@ -126,10 +126,5 @@ std::unique_ptr<Conv2dPlan> conv2d_plan<float>(Conv2dPass pass, const Conv2dDims
 template <>
 std::unique_ptr<Conv2dPlan> conv2d_plan<Bf16>(Conv2dPass pass, const Conv2dDims& dims);
 
-/// cuDNN's convolution, to compare ours with; for T = Bf16 it rounds dw to bf16. Only in builds with ROAP_HAS_CUDNN.
-/// Throws DeviceError where cuDNN has no deterministic algorithm for the sizes.
-template <class T>
-std::unique_ptr<Conv2dPlan> conv2d_cudnn_plan(Conv2dPass pass, const Conv2dDims& dims);
-
 }  // namespace cuda
 }  // namespace roap

@@ -9,7 +9,8 @@
 // Computes: a convolution with oneDNN's primitives, NHWC images in place, weights in the primitive's own layout.
 // Mapping: a chunk of the batch is a piece, done by a one-threaded primitive; the cut depends on the sizes alone.
 // Memory: live weights, one scratchpad per chunk, and one partial dw (or, to accumulate, one dx) per chunk in the
-// workspace. Numerics: partial dw are added chunk by chunk in ascending order.
+//   workspace.
+// Numerics: partial dw are added chunk by chunk in ascending order.
 
 namespace roap::cpu {
 

@@ -17,7 +17,7 @@ namespace {
 template <class T>
 std::unique_ptr<cuda::Conv2dPlan> make_plan(Conv2dPass pass, const Conv2dDims& dims) {
 #ifdef ROAP_HAS_CUDNN
-  if (cuda_options().cudnn) return cuda::conv2d_cudnn_plan<T>(pass, dims);
+  if (cuda_options().cudnn) return cuda::conv2d_cudnn_plan<T>(pass, dims, AlgorithmChoice::estimated);
 #endif
   return cuda::conv2d_plan<T>(pass, dims);
 }
@@ -114,7 +114,8 @@ std::unique_ptr<OpState> prepare_backward_weight(const Op& op, const Specs& inpu
 class CudnnNode : public LibraryNode {
  public:
   CudnnNode(Conv2dPass pass, const Conv2dDims& dims, DType dtype) {
-    cuda::with_storage(dtype, [&]<class T>() { plan_ = cuda::conv2d_tuned_cudnn_plan<T>(pass, dims); });
+    cuda::with_storage(dtype,
+                       [&]<class T>() { plan_ = cuda::conv2d_cudnn_plan<T>(pass, dims, AlgorithmChoice::measured); });
   }
   [[nodiscard]] std::size_t workspace_bytes() const override { return plan_->workspace_bytes(); }
   void run(const RunContext& c, std::span<void* const> outputs, std::byte* workspace) override {

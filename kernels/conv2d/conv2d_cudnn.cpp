@@ -6,7 +6,6 @@
 #include <array>
 #include <type_traits>
 
-#include "kernels/common/algorithm_choice.h"
 #include "kernels/common/error.h"
 #include "kernels/common/handle.h"
 #include "kernels/conv2d/conv2d_packing.h"
@@ -222,8 +221,10 @@ class CudnnPlan : public Conv2dPlan {
   decltype(Pass::Performance::algo) algorithm_{};
 };
 
+}  // namespace
+
 template <class T>
-std::unique_ptr<Conv2dPlan> plan_of(Conv2dPass pass, const Conv2dDims& d, AlgorithmChoice choice) {
+std::unique_ptr<Conv2dPlan> conv2d_cudnn_plan(Conv2dPass pass, const Conv2dDims& d, AlgorithmChoice choice) {
   const auto plan = [&]<class Pass>(Pass, auto first, auto second, auto result) -> std::unique_ptr<Conv2dPlan> {
     using Plan = CudnnPlan<T, Pass, decltype(first), decltype(second), decltype(result)>;
     return std::make_unique<Plan>(d, choice, std::move(first), std::move(second), std::move(result));
@@ -234,20 +235,7 @@ std::unique_ptr<Conv2dPlan> plan_of(Conv2dPass pass, const Conv2dDims& d, Algori
   return plan(BackwardWeight(), std::move(x), std::move(y), filter<T>(d));
 }
 
-}  // namespace
-
-template <class T>
-std::unique_ptr<Conv2dPlan> conv2d_cudnn_plan(Conv2dPass pass, const Conv2dDims& d) {
-  return plan_of<T>(pass, d, AlgorithmChoice::estimated);
-}
-template <class T>
-std::unique_ptr<Conv2dPlan> conv2d_tuned_cudnn_plan(Conv2dPass pass, const Conv2dDims& d) {
-  return plan_of<T>(pass, d, AlgorithmChoice::measured);
-}
-
-template std::unique_ptr<Conv2dPlan> conv2d_cudnn_plan<float>(Conv2dPass, const Conv2dDims&);
-template std::unique_ptr<Conv2dPlan> conv2d_cudnn_plan<Bf16>(Conv2dPass, const Conv2dDims&);
-template std::unique_ptr<Conv2dPlan> conv2d_tuned_cudnn_plan<float>(Conv2dPass, const Conv2dDims&);
-template std::unique_ptr<Conv2dPlan> conv2d_tuned_cudnn_plan<Bf16>(Conv2dPass, const Conv2dDims&);
+template std::unique_ptr<Conv2dPlan> conv2d_cudnn_plan<float>(Conv2dPass, const Conv2dDims&, AlgorithmChoice);
+template std::unique_ptr<Conv2dPlan> conv2d_cudnn_plan<Bf16>(Conv2dPass, const Conv2dDims&, AlgorithmChoice);
 
 }  // namespace roap::cuda

@@ -61,9 +61,11 @@ __global__ void __launch_bounds__(P::kThreads)
 /// Computes  parts[split][o][tap, i] = sum over the split's images n and positions r of dy[n, r, o] x[n, source of
 ///           (r, tap), i]
 /// Shapes    dy [images, results, outputs], x [images, sources, inputs], parts [splits][outputs][taps inputs]; any
-/// sizes Mapping   a block owns 64 outputs by 64 columns (tap, i) of one split, a thread 4 x 4 of them Memory    dy
-/// once per 64 columns, x once per 64 outputs and used tap (L2), parts once Numerics  f32: positions, then images,
-/// ascending Limits    as above; positions that no column's tap uses are left out
+///           sizes
+/// Mapping   a block owns 64 outputs by 64 columns (tap, i) of one split, a thread 4 x 4 of them
+/// Memory    dy once per 64 columns, x once per 64 outputs and used tap (L2), parts once
+/// Numerics  f32: positions, then images, ascending
+/// Limits    as above; positions that no column's tap uses are left out
 __global__ void __launch_bounds__(P::kThreads)
     conv2d_f32_weight_kernel(ConvWeight p, int images_per_split, const float* dy, const float* x, float* parts) {
   const int columns = p.y.taps * p.x.taps * p.inputs;

@@ -70,16 +70,16 @@ Conv2dDims Conv2dOp::dims(const Specs& inputs) const {
   const Shape& x = inputs[0].shape;
   const Shape& w = inputs[1].shape;
   expect_extent(type(), "w in channels", w[3], x[3]);
-  const bool live = params_.live_of > 0;
+  const bool live = params().live_of > 0;
   const Conv2dDims d{.n = x[0],
                      .h = x[1],
                      .w = x[2],
                      .ci = x[3],
                      .co = w[0],
-                     .kh = live ? params_.live_of : w[1],
-                     .kw = live ? params_.live_of : w[2],
-                     .stride = params_.stride,
-                     .padding = params_.padding,
+                     .kh = live ? params().live_of : w[1],
+                     .kw = live ? params().live_of : w[2],
+                     .stride = params().stride,
+                     .padding = params().padding,
                      .live_taps_only = live};
   expect_sizes(d);
   expect_spec(type(), "w", inputs[1], w_spec(d));

@@ -12,9 +12,9 @@ namespace roap {
 /// Inputs x [n, h, w, ci] (f32 or bf16), w [co, rows, columns, ci] of the taps it holds; outputs y [n, ho, wo, co] of
 /// the type of x and, with `moments`, mean [co] and (biased) variance [co] of y over all else (f32; the loss must not
 /// depend on these two).
-class Conv2dOp : public Op {
+class Conv2dOp : public OpWith<Conv2dParams> {
  public:
-  explicit Conv2dOp(Conv2dParams params, bool moments = false) : params_(params), moments_(moments) {}
+  explicit Conv2dOp(Conv2dParams params, bool moments = false) : OpWith(params), moments_(moments) {}
   [[nodiscard]] std::string_view type() const override { return "conv2d"; }
   [[nodiscard]] bool moments() const { return moments_; }
   /// Sizes from x and w; throws ShapeError where they do not fit.
@@ -26,7 +26,6 @@ class Conv2dOp : public Op {
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
 
  private:
-  Conv2dParams params_;
   bool moments_;
 };
 

@@ -6,13 +6,11 @@
 #include "kernels/conv2d/conv2d_onednn.h"
 
 // Computes: a convolution as matrix products over the batch. For every output position the live taps that meet the
-// image are
-//   products [images, ci] x [ci, co]; neighbouring taps of a kernel row are one product, because both the image (NHWC)
-//   and the weights [co, ky, kx, ci] hold them side by side. No product touches padding. Weights that hold dead taps,
-//   too, are copied without them.
+//   image are products [images, ci] x [ci, co]; neighbouring taps of a kernel row are one product, because both the
+//   image (NHWC) and the weights [co, ky, kx, ci] hold them side by side. No product touches padding. Weights that hold
+//   dead taps, too, are copied without them.
 // Mapping: a piece owns a block of images and of channels at one position (forward: of y, backward data: of x), or a
-// block
-//   of output channels of one tap (backward weight, over all images).
+//   block of output channels of one tap (backward weight, over all images).
 // Numerics: one sgemm after the other into the piece's result, kernel rows and taps ascending.
 
 namespace roap::cpu {

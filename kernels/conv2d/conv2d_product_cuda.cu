@@ -179,8 +179,7 @@ __device__ __forceinline__ void store_sums(const float (&sums)[Tiles::kTilesM][T
 ///           used taps in a ring of 4 stages, one step of 64 channels each; result written once. Layer 1 of ResNet-18
 ///           at 3072 images: 768 blocks read 0.13 MB from L2 for 16 MFLOP, 120 FLOP/B; bound by the issue of mma
 /// Numerics  bf16 products, f32 sums: chunks of 64 channels, then taps, then channels, ascending; one rounding. Moments
-/// are those of
-///           the rounded results of a tile
+///           are those of the rounded results of a tile
 /// Limits    a result map and a tile's sources have fewer than 2^31 elements an image
 template <class Tiles, bool kVectors>
 __global__ void __launch_bounds__(kThreads, Tiles::kMinBlocks)

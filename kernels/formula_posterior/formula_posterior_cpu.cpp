@@ -6,11 +6,13 @@
 #include "kernels/formula_posterior/formula_posterior.h"
 #include "kernels/formula_posterior/formula_posterior_isa.h"
 
-// Computes: errors, evidence, loss and gradient. Mapping: values and their gradients by 16 pairs; the evidence by
-// kTaskGrain tasks, each over all panels of 64 formulas; gradients of the values by panels, each over all tasks.
+// Computes: errors, evidence, loss and gradient.
+// Mapping: values and their gradients by 16 pairs; the evidence by kTaskGrain tasks, each over all panels of 64
+//   formulas; gradients of the values by panels, each over all tasks.
 // Memory: values [K, B] twice; errors [T, K] are never stored here: a tile of kTaskGrain x 64 at a time, unless the
-// caller keeps them. Numerics: f32 sums of squared differences in the order of the pairs; the sum of exp in double over
-// panels in order; tasks in order within a gradient.
+//   caller keeps them.
+// Numerics: f32 sums of squared differences in the order of the pairs; the sum of exp in double over panels in order;
+//   tasks in order within a gradient.
 
 namespace roap::cpu {
 

@@ -53,67 +53,67 @@ FormulaPosteriorDims formula_posterior_dims(const FormulaGraph& formulas, const 
   return {y[0], symbols[0], &formulas};
 }
 
-FormulaPosteriorOp::FormulaPosteriorOp(FormulaPosteriorParams params) : params_(std::move(params)) {
-  check_formulas(*params_.formulas);
+FormulaPosteriorOp::FormulaPosteriorOp(FormulaPosteriorParams params) : OpWith(std::move(params)) {
+  check_formulas(*this->params().formulas);
 }
 
 Specs FormulaPosteriorOp::infer(const Specs& inputs) const {
-  expect_common(type(), *params_.formulas, inputs[0], inputs[1], inputs[2], inputs[3], inputs[4]);
+  expect_common(type(), *params().formulas, inputs[0], inputs[1], inputs[2], inputs[3], inputs[4]);
   const std::int64_t tasks = inputs[1].shape[0];
   Specs outputs{f32({1}), f32({tasks}), f32({tasks})};
-  if (params_.save_errors) outputs.push_back(f32({tasks, params_.formulas->count()}));
+  if (params().save_errors) outputs.push_back(f32({tasks, params().formulas->count()}));
   return outputs;
 }
 
 void FormulaPosteriorOp::gradient(GradientContext& g) const {
   if (!g.grad(0).present()) return;
-  g.emit("backward", std::make_shared<FormulaPosteriorBackwardOp>(params_),
+  g.emit("backward", std::make_shared<FormulaPosteriorBackwardOp>(params()),
          {g.grad(0), g.input(0), g.input(1), g.input(2), g.input(3), g.input(4), g.output(1),
-          params_.save_errors ? g.output(3) : TensorId{}},
+          params().save_errors ? g.output(3) : TensorId{}},
          {0});
 }
 
 std::unique_ptr<OpState> FormulaPosteriorOp::prepare(const Specs& in, const Specs& /*out*/) const {
   return std::make_unique<WorkspaceState>(
-      cpu::formula_posterior_forward_workspace(formula_posterior_dims(*params_.formulas, in[0].shape, in[1].shape)));
+      cpu::formula_posterior_forward_workspace(formula_posterior_dims(*params().formulas, in[0].shape, in[1].shape)));
 }
 
 void FormulaPosteriorOp::run_cpu(const RunContext& c) const {
-  cpu::formula_posterior_forward(formula_posterior_dims(*params_.formulas, c.in_shape(0), c.in_shape(1)),
+  cpu::formula_posterior_forward(formula_posterior_dims(*params().formulas, c.in_shape(0), c.in_shape(1)),
                                  c.in<float>(0), c.in<float>(1), c.in<float>(2), c.in<float>(3), c.in<float>(4),
                                  c.out<float>(0), c.out<float>(1), c.out<float>(2),
-                                 params_.save_errors ? c.out<float>(3) : nullptr, c.workspace<float>());
+                                 params().save_errors ? c.out<float>(3) : nullptr, c.workspace<float>());
 }
 
 Work FormulaPosteriorOp::work(const Specs& in, const Specs& out) const {
   double elements = static_cast<double>(in[0].shape.count() + in[1].shape.count());
-  if (params_.save_errors) elements += static_cast<double>(out[3].shape.count());
-  return {forward_flop(formula_posterior_dims(*params_.formulas, in[0].shape, in[1].shape)), 4 * elements};
+  if (params().save_errors) elements += static_cast<double>(out[3].shape.count());
+  return {forward_flop(formula_posterior_dims(*params().formulas, in[0].shape, in[1].shape)), 4 * elements};
 }
 
 Specs FormulaPosteriorBackwardOp::infer(const Specs& inputs) const {
   expect_spec(type(), "dloss", inputs[0], f32({1}));
-  expect_common(type(), *params_.formulas, inputs[1], inputs[2], inputs[3], inputs[4], inputs[5]);
+  expect_common(type(), *params().formulas, inputs[1], inputs[2], inputs[3], inputs[4], inputs[5]);
   const std::int64_t tasks = inputs[2].shape[0];
   expect_spec(type(), "evidence", inputs[6], f32({tasks}));
-  if (inputs[7].present()) expect_spec(type(), "errors", inputs[7], f32({tasks, params_.formulas->count()}));
+  if (inputs[7].present()) expect_spec(type(), "errors", inputs[7], f32({tasks, params().formulas->count()}));
   return {inputs[1]};
 }
 
 std::unique_ptr<OpState> FormulaPosteriorBackwardOp::prepare(const Specs& in, const Specs& /*out*/) const {
   return std::make_unique<WorkspaceState>(
-      cpu::formula_posterior_backward_workspace(formula_posterior_dims(*params_.formulas, in[1].shape, in[2].shape)));
+      cpu::formula_posterior_backward_workspace(formula_posterior_dims(*params().formulas, in[1].shape, in[2].shape)));
 }
 
 void FormulaPosteriorBackwardOp::run_cpu(const RunContext& c) const {
-  cpu::formula_posterior_backward(formula_posterior_dims(*params_.formulas, c.in_shape(1), c.in_shape(2)),
+  cpu::formula_posterior_backward(formula_posterior_dims(*params().formulas, c.in_shape(1), c.in_shape(2)),
                                   c.in<float>(0), c.in<float>(1), c.in<float>(2), c.in<float>(3), c.in<float>(4),
                                   c.in<float>(5), c.in<float>(6), c.in<float>(7), c.out<float>(0), c.accumulate(0),
                                   c.workspace<float>());
 }
 
 Work FormulaPosteriorBackwardOp::work(const Specs& in, const Specs& out) const {
-  const FormulaPosteriorDims d = formula_posterior_dims(*params_.formulas, in[1].shape, in[2].shape);
+  const FormulaPosteriorDims d = formula_posterior_dims(*params().formulas, in[1].shape, in[2].shape);
   double elements = static_cast<double>(2 * in[1].shape.count() + in[2].shape.count());
   if (in[7].present()) elements += static_cast<double>(in[7].shape.count());
   return {(in[7].present() ? 1 : 2) * forward_flop(d), 4 * elements};

@@ -15,36 +15,28 @@ struct FormulaPosteriorParams {
 
 /// Inputs symbols [B, V], y [T, B], sigma [T], temperature [1], floor [1]; outputs loss [1], evidence [T], least_error
 /// [T] and, where they are saved, errors [T, K]. Only the loss is differentiable, with respect to the symbols.
-class FormulaPosteriorOp : public Op {
+class FormulaPosteriorOp : public OpWith<FormulaPosteriorParams> {
  public:
   /// ShapeError when the graph is not in order or has no candidate.
   explicit FormulaPosteriorOp(FormulaPosteriorParams params);
-  [[nodiscard]] const FormulaPosteriorParams& params() const { return params_; }
   [[nodiscard]] std::string_view type() const override { return "formula_posterior"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   void gradient(GradientContext& context) const override;
   [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-
- private:
-  FormulaPosteriorParams params_;
 };
 
 /// Inputs dloss [1], symbols, y, sigma, temperature, floor, evidence, optional errors; output dsymbols.
-class FormulaPosteriorBackwardOp : public Op {
+class FormulaPosteriorBackwardOp : public OpWith<FormulaPosteriorParams> {
  public:
-  explicit FormulaPosteriorBackwardOp(FormulaPosteriorParams params) : params_(std::move(params)) {}
-  [[nodiscard]] const FormulaPosteriorParams& params() const { return params_; }
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "formula_posterior_backward"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   [[nodiscard]] bool can_accumulate(std::size_t /*output*/) const override { return true; }
   [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-
- private:
-  FormulaPosteriorParams params_;
 };
 
 /// Dims from symbols [B, V] and y [T, B].

@@ -3,7 +3,9 @@
 #include "kernels/common/parallel.h"
 #include "kernels/gradient_guard/gradient_guard.h"
 
-// Computes: finiteness and norm of all gradients. Mapping: a piece owns kGrain gradients. Memory: reads them once.
+// Computes: finiteness and norm of all gradients.
+// Mapping: a piece owns kGrain gradients.
+// Memory: reads them once.
 // Numerics: kChains interleaved sums in double per piece, then chains and pieces in order.
 
 namespace roap::cpu {

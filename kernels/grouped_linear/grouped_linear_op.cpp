@@ -43,13 +43,13 @@ Specs GroupedLinearOp::infer(const Specs& inputs) const {
 }
 
 void GroupedLinearOp::gradient(GradientContext& g) const {
-  const TensorId y = params_.relu ? g.output(0) : TensorId{};
-  g.emit("backward", std::make_shared<GroupedLinearBackwardOp>(params_), {g.grad(0), y, g.input(0), g.input(1)},
+  const TensorId y = params().relu ? g.output(0) : TensorId{};
+  g.emit("backward", std::make_shared<GroupedLinearBackwardOp>(params()), {g.grad(0), y, g.input(0), g.input(1)},
          {0, 1, 2});
 }
 
 void GroupedLinearOp::run_cpu(const RunContext& c) const {
-  cpu::grouped_linear_forward(grouped_linear_dims(c.in_shape(0), c.in_shape(1), c.out_shape(0)), params_,
+  cpu::grouped_linear_forward(grouped_linear_dims(c.in_shape(0), c.in_shape(1), c.out_shape(0)), params(),
                               c.in<float>(0), c.in<float>(1), c.in<float>(2), c.out<float>(0));
 }
 
@@ -64,14 +64,14 @@ Specs GroupedLinearBackwardOp::infer(const Specs& inputs) const {
   expect_rank(type(), "dy", inputs[0], DType::f32, 3);
   const GroupedLinearDims dims = grouped_linear_dims(inputs[2].shape, inputs[3].shape, inputs[0].shape);
   const TensorSpec b = f32({dims.groups, dims.out});
-  expect_spec(type(), "dy", inputs[0], GroupedLinearOp({}).infer({inputs[2], inputs[3], b})[0]);
-  if (params_.relu) expect_spec(type(), "y", inputs[1], inputs[0]);
+  expect_spec(type(), "dy", inputs[0], GroupedLinearOp(GroupedLinearParams{}).infer({inputs[2], inputs[3], b})[0]);
+  if (params().relu) expect_spec(type(), "y", inputs[1], inputs[0]);
   return {inputs[2], inputs[3], b};
 }
 
 std::unique_ptr<OpState> GroupedLinearBackwardOp::prepare(const Specs& inputs, const Specs& /*outputs*/) const {
   const GroupedLinearDims dims = grouped_linear_dims(inputs[2].shape, inputs[3].shape, inputs[0].shape);
-  return std::make_unique<WorkspaceState>(cpu::grouped_linear_backward_workspace(dims, params_));
+  return std::make_unique<WorkspaceState>(cpu::grouped_linear_backward_workspace(dims, params()));
 }
 
 GroupedLinearInputs GroupedLinearBackwardOp::inputs(const RunContext& c) {
@@ -88,7 +88,7 @@ void GroupedLinearBackwardOp::run_cpu(const RunContext& c) const {
 }
 
 Work GroupedLinearBackwardOp::work(const Specs& in, const Specs& /*out*/) const {
-  Work forward = GroupedLinearOp(params_).work({in[2], in[3]}, {in[0]});
+  Work forward = GroupedLinearOp(params()).work({in[2], in[3]}, {in[0]});
   return {2 * forward.flop, 2 * forward.bytes};
 }
 

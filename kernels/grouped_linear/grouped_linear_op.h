@@ -9,24 +9,20 @@ namespace roap {
 
 /// Inputs x [groups, rows, in] or [rows, in], w [groups, out, in] or [out, in], b [groups, out], which may be absent
 /// where x or w says how many groups there are; output y [groups, rows, out].
-class GroupedLinearOp : public Op {
+class GroupedLinearOp : public OpWith<GroupedLinearParams> {
  public:
-  explicit GroupedLinearOp(GroupedLinearParams params) : params_(params) {}
-  [[nodiscard]] const GroupedLinearParams& params() const { return params_; }
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "grouped_linear"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   void gradient(GradientContext& context) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-
- private:
-  GroupedLinearParams params_;
 };
 
 /// Inputs dy, y (with ReLU only), x, w; outputs dx, dw, db.
-class GroupedLinearBackwardOp : public Op {
+class GroupedLinearBackwardOp : public OpWith<GroupedLinearParams> {
  public:
-  explicit GroupedLinearBackwardOp(GroupedLinearParams params) : params_(params) {}
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "grouped_linear_backward"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   [[nodiscard]] bool can_accumulate(std::size_t output) const override { return output == 0; }
@@ -36,9 +32,6 @@ class GroupedLinearBackwardOp : public Op {
   /// As launchers take them.
   [[nodiscard]] static GroupedLinearInputs inputs(const RunContext& context);
   [[nodiscard]] static GroupedLinearGradients gradients(const RunContext& context);
-
- private:
-  GroupedLinearParams params_;
 };
 
 /// Dims from x, w and y (or dy).

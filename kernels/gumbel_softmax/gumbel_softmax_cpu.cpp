@@ -2,9 +2,10 @@
 #include "kernels/gumbel_softmax/gumbel_softmax.h"
 #include "kernels/gumbel_softmax/gumbel_softmax_isa.h"
 
-// Computes: ragged Gumbel-softmax and its gradient. Mapping: a piece owns a range of tiles of kSoftmaxRows rows.
-// Memory: the output rows hold the noisy logits; a tile's softmax goes through a piece's scratch memory. Numerics: f32;
-// logarithm and exponential of our own within 2 ulp; sums of a group in order.
+// Computes: ragged Gumbel-softmax and its gradient.
+// Mapping: a piece owns a range of tiles of kSoftmaxRows rows.
+// Memory: the output rows hold the noisy logits; a tile's softmax goes through a piece's scratch memory.
+// Numerics: f32; logarithm and exponential of our own within 2 ulp; sums of a group in order.
 
 namespace roap::cpu {
 

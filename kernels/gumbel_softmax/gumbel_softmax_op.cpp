@@ -29,13 +29,13 @@ Specs GumbelSoftmaxOp::infer(const Specs& inputs) const {
   expect_rank(type(), "logits", inputs[0], DType::f32, 2);
   expect_spec(type(), "sharpness", inputs[1], f32({1}));
   expect_spec(type(), "key", inputs[2], u32({4}));
-  expect_groups(type(), params_, inputs[0].shape[1]);
+  expect_groups(type(), params(), inputs[0].shape[1]);
   return {inputs[0]};
 }
 
 void GumbelSoftmaxOp::gradient(GradientContext& g) const {
-  const bool hard = params_.straight_through;
-  g.emit("backward", std::make_shared<GumbelSoftmaxBackwardOp>(params_),
+  const bool hard = params().straight_through;
+  g.emit("backward", std::make_shared<GumbelSoftmaxBackwardOp>(params()),
          {g.grad(0), hard ? g.input(0) : TensorId{}, g.input(1), hard ? g.input(2) : TensorId{},
           hard ? TensorId{} : g.output(0)},
          {0});
@@ -46,7 +46,7 @@ std::unique_ptr<OpState> GumbelSoftmaxOp::prepare(const Specs& inputs, const Spe
 }
 
 void GumbelSoftmaxOp::run_cpu(const RunContext& c) const {
-  cpu::gumbel_softmax_forward(gumbel_softmax_dims(c.in_shape(0)), params_, c.in<float>(0), c.in<float>(1),
+  cpu::gumbel_softmax_forward(gumbel_softmax_dims(c.in_shape(0)), params(), c.in<float>(0), c.in<float>(1),
                               c.in<std::uint32_t>(2), c.out<float>(0), c.workspace());
 }
 
@@ -58,13 +58,13 @@ Work GumbelSoftmaxOp::work(const Specs& inputs, const Specs& /*outputs*/) const 
 Specs GumbelSoftmaxBackwardOp::infer(const Specs& inputs) const {
   expect_rank(type(), "dz", inputs[0], DType::f32, 2);
   expect_spec(type(), "sharpness", inputs[2], f32({1}));
-  if (params_.straight_through) {
+  if (params().straight_through) {
     expect_spec(type(), "logits", inputs[1], inputs[0]);
     expect_spec(type(), "key", inputs[3], u32({4}));
   } else {
     expect_spec(type(), "z", inputs[4], inputs[0]);
   }
-  expect_groups(type(), params_, inputs[0].shape[1]);
+  expect_groups(type(), params(), inputs[0].shape[1]);
   return {inputs[0]};
 }
 
@@ -73,13 +73,13 @@ std::unique_ptr<OpState> GumbelSoftmaxBackwardOp::prepare(const Specs& inputs, c
 }
 
 void GumbelSoftmaxBackwardOp::run_cpu(const RunContext& c) const {
-  cpu::gumbel_softmax_backward(gumbel_softmax_dims(c.in_shape(0)), params_, c.in<float>(0), c.in<float>(1),
+  cpu::gumbel_softmax_backward(gumbel_softmax_dims(c.in_shape(0)), params(), c.in<float>(0), c.in<float>(1),
                                c.in<float>(2), c.in<std::uint32_t>(3), c.in<float>(4), c.out<float>(0), c.workspace());
 }
 
 Work GumbelSoftmaxBackwardOp::work(const Specs& inputs, const Specs& /*outputs*/) const {
   const double count = static_cast<double>(inputs[0].shape.count());
-  const double sampling = params_.straight_through ? kForwardFlopPerElement : 0;
+  const double sampling = params().straight_through ? kForwardFlopPerElement : 0;
   return {(kBackwardFlopPerElement + sampling) * count, 12 * count};
 }
 

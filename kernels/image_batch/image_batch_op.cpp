@@ -14,15 +14,15 @@ Specs ImageBatchOp::infer(const Specs& inputs) const {
     throw ShapeError(fmt::format("[image_batch] channels of images {}: expected 1 to {}, got {}", images.text(),
                                  ImageBatchParams::kMaxChannels, images[3]));
   }
-  if (params_.max_shift < 0) {
-    throw ShapeError(fmt::format("[image_batch] max_shift: expected >= 0, got {}", params_.max_shift));
+  if (params().max_shift < 0) {
+    throw ShapeError(fmt::format("[image_batch] max_shift: expected >= 0, got {}", params().max_shift));
   }
-  if (params_.augments()) expect_spec(type(), "key", inputs[2], u32({4}));
+  if (params().augments()) expect_spec(type(), "key", inputs[2], u32({4}));
   return {{dtype_, {inputs[1].shape[0], images[1], images[2], images[3]}}};
 }
 
 void ImageBatchOp::run_cpu(const RunContext& c) const {
-  cpu::image_batch(image_batch_dims(c.out_shape(0)), params_, c.in<std::uint8_t>(0), c.in<std::int32_t>(1),
+  cpu::image_batch(image_batch_dims(c.out_shape(0)), params(), c.in<std::uint8_t>(0), c.in<std::int32_t>(1),
                    c.in<std::uint32_t>(2), c.out<float>(0));
 }
 

@@ -9,17 +9,15 @@ namespace roap {
 
 /// Inputs images u8 [N, h, w, c] (c <= 3), index i32 [n] with values in [0, N), key u32 [4] (the words of a RandomKey;
 /// absent without augmentation); output y [n, h, w, c], f32 or bf16. Has no gradient: images are data.
-class ImageBatchOp : public Op {
+class ImageBatchOp : public OpWith<ImageBatchParams> {
  public:
-  explicit ImageBatchOp(const ImageBatchParams& params, DType dtype = DType::f32) : params_(params), dtype_(dtype) {}
+  explicit ImageBatchOp(const ImageBatchParams& params, DType dtype = DType::f32) : OpWith(params), dtype_(dtype) {}
   [[nodiscard]] std::string_view type() const override { return "image_batch"; }
-  [[nodiscard]] const ImageBatchParams& params() const { return params_; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
 
  private:
-  ImageBatchParams params_;
   DType dtype_;
 };
 

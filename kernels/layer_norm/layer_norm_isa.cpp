@@ -5,7 +5,7 @@
 // Computes: layer normalisation of a range of rows, and its gradients.
 // Mapping: one row at a time; columns in vectors, the rest one by one.
 // Numerics: a sum over columns adds lane by lane, then the lanes by halving, then the rest; two passes for the
-// variance.
+//   variance.
 
 namespace roap::cpu::ROAP_ISA {
 

@@ -13,8 +13,8 @@ Specs LayerNormOp::infer(const Specs& inputs) const {
 }
 
 void LayerNormOp::gradient(GradientContext& g) const {
-  const TensorId y = params_.relu ? g.output(0) : TensorId{};
-  g.emit("backward", std::make_shared<LayerNormBackwardOp>(params_),
+  const TensorId y = params().relu ? g.output(0) : TensorId{};
+  g.emit("backward", std::make_shared<LayerNormBackwardOp>(params()),
          {g.grad(0), y, g.input(0), g.input(1), g.output(1), g.output(2)}, {0, 1, 2});
 }
 
@@ -33,7 +33,7 @@ Specs LayerNormBackwardOp::infer(const Specs& inputs) const {
   expect_rank(type(), "x", inputs[2], DType::f32, 2);
   const TensorSpec& x = inputs[2];
   expect_spec(type(), "dy", inputs[0], x);
-  if (params_.relu) expect_spec(type(), "y", inputs[1], x);
+  if (params().relu) expect_spec(type(), "y", inputs[1], x);
   expect_spec(type(), "gamma", inputs[3], f32({x.shape[1]}));
   expect_spec(type(), "mean", inputs[4], f32({x.shape[0]}));
   expect_spec(type(), "rstd", inputs[5], f32({x.shape[0]}));
@@ -53,7 +53,7 @@ void LayerNormBackwardOp::run_cpu(const RunContext& c) const {
 Work LayerNormBackwardOp::work(const Specs& in, const Specs& /*out*/) const {
   constexpr double kFlopPerElement = 16;
   const auto elements = static_cast<double>(in[2].shape.count());
-  return {kFlopPerElement * elements, 4 * (params_.relu ? 4 : 3) * elements};
+  return {kFlopPerElement * elements, 4 * (params().relu ? 4 : 3) * elements};
 }
 
 TensorId layer_norm(Graph& graph, const std::string& name, TensorId x, bool relu) {

@@ -14,34 +14,28 @@ struct LayerNormParams {
 
 /// Inputs x [rows, columns], gamma [columns], beta [columns]; outputs y [rows, columns] and, saved, mean [rows], rstd
 /// [rows].
-class LayerNormOp : public Op {
+class LayerNormOp : public OpWith<LayerNormParams> {
  public:
-  explicit LayerNormOp(LayerNormParams params) : params_(params) {}
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "layer_norm"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   void gradient(GradientContext& context) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-  [[nodiscard]] LayerNormDims dims(const Shape& x) const { return {x[0], x[1], params_.relu, params_.epsilon}; }
-
- private:
-  LayerNormParams params_;
+  [[nodiscard]] LayerNormDims dims(const Shape& x) const { return {x[0], x[1], params().relu, params().epsilon}; }
 };
 
 /// Inputs dy, y (absent without relu), x, gamma, mean, rstd; outputs dx, dgamma, dbeta.
-class LayerNormBackwardOp : public Op {
+class LayerNormBackwardOp : public OpWith<LayerNormParams> {
  public:
-  explicit LayerNormBackwardOp(LayerNormParams params) : params_(params) {}
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "layer_norm_backward"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   [[nodiscard]] bool can_accumulate(std::size_t output) const override { return output == 0; }
   [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-  [[nodiscard]] LayerNormDims dims(const Shape& x) const { return LayerNormOp(params_).dims(x); }
-
- private:
-  LayerNormParams params_;
+  [[nodiscard]] LayerNormDims dims(const Shape& x) const { return LayerNormOp(params()).dims(x); }
 };
 
 /// Appends layer normalisation over the columns of x [rows, columns], with ReLU on request, with weights NAME.weight

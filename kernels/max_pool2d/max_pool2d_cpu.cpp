@@ -5,8 +5,7 @@
 #include "kernels/max_pool2d/max_pool2d_pixel.h"
 
 // Mapping: a piece owns some images. Backward gathers: each pixel of dx adds the gradients of the windows that it won,
-// so
-//   that no two threads write one value.
+//   so that no two threads write one value.
 // Numerics: contributions to a pixel of dx are added by ascending tap.
 
 namespace roap::cpu {

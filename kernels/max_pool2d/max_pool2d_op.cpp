@@ -20,18 +20,18 @@ Work pool_work(const MaxPool2dDims& d, DType dtype) {
 MaxPool2dDims MaxPool2dOp::dims(const Specs& inputs) const {
   expect_real_rank(type(), "x", inputs[0], 4);
   const Shape& x = inputs[0].shape;
-  const MaxPool2dDims d{x[0], x[1], x[2], x[3], params_};
+  const MaxPool2dDims d{x[0], x[1], x[2], x[3], params()};
   constexpr std::int64_t kMaxKernel = 15;
-  if (params_.kernel < 1 || params_.kernel > kMaxKernel || params_.stride < 1 || params_.padding < 0 ||
-      2 * params_.padding > params_.kernel) {
+  if (params().kernel < 1 || params().kernel > kMaxKernel || params().stride < 1 || params().padding < 0 ||
+      2 * params().padding > params().kernel) {
     throw ShapeError(
         fmt::format("[max_pool2d] kernel {}, stride {}, padding {}: expected 1 <= kernel <= {}, stride >= 1 and "
                     "0 <= padding <= kernel / 2",
-                    params_.kernel, params_.stride, params_.padding, kMaxKernel));
+                    params().kernel, params().stride, params().padding, kMaxKernel));
   }
-  if (d.h + 2 * params_.padding < params_.kernel || d.w + 2 * params_.padding < params_.kernel) {
+  if (d.h + 2 * params().padding < params().kernel || d.w + 2 * params().padding < params().kernel) {
     throw ShapeError(fmt::format("[max_pool2d] x {} with padding {} is smaller than the kernel {}", x.text(),
-                                 params_.padding, params_.kernel));
+                                 params().padding, params().kernel));
   }
   return d;
 }

@@ -9,9 +9,9 @@ namespace roap {
 
 /// Input x [n, h, w, c] (f32 or bf16); outputs y [n, ho, wo, c] of its type and winner u8 [n, ho, wo, c], which
 /// backward needs.
-class MaxPool2dOp : public Op {
+class MaxPool2dOp : public OpWith<MaxPool2dParams> {
  public:
-  explicit MaxPool2dOp(MaxPool2dParams params) : params_(params) {}
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "max_pool2d"; }
   /// Sizes from x; throws ShapeError where they do not fit.
   [[nodiscard]] MaxPool2dDims dims(const Specs& inputs) const;
@@ -19,9 +19,6 @@ class MaxPool2dOp : public Op {
   void gradient(GradientContext& context) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-
- private:
-  MaxPool2dParams params_;
 };
 
 /// Inputs dy, winner; output dx.

@@ -5,7 +5,7 @@
 namespace roap {
 
 PairBatchDims PairBatchOp::dims(const Specs& inputs) const {
-  return {inputs[3].shape[0], params_.pairs, params_.symbols, inputs[1].shape[0] - 1};
+  return {inputs[3].shape[0], params().pairs, params().symbols, inputs[1].shape[0] - 1};
 }
 
 Specs PairBatchOp::infer(const Specs& inputs) const {

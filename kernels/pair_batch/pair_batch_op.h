@@ -13,18 +13,15 @@ struct PairBatchParams {
 
 /// Inputs key u32 [4], class_begin i32 [classes + 1], class_images i32 [images], tables f32 [T, classes^symbols];
 /// outputs index i32 [pairs symbols], y f32 [T, pairs]. Has no gradient: pairs are data.
-class PairBatchOp : public Op {
+class PairBatchOp : public OpWith<PairBatchParams> {
  public:
-  explicit PairBatchOp(PairBatchParams params) : params_(params) {}
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "pair_batch"; }
   /// Sizes from the specs of the inputs.
   [[nodiscard]] PairBatchDims dims(const Specs& inputs) const;
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-
- private:
-  PairBatchParams params_;
 };
 
 }  // namespace roap

@@ -80,8 +80,7 @@ class MmaMaxima {
 /// Mapping   a block owns a set (or a piece of it) and kWidth features: grid (sets, pieces, feature blocks)
 /// Memory    weights (256 KB for 256 columns) stream from L2 once per 128 rows; nothing but maxima is written
 /// Numerics  bf16 products, f32 sums, the first layer and LayerNorm in f32; the lowest pair wins a tie; a NaN only
-/// where
-///           all values are
+///           where all values are
 /// Limits    hidden <= kWidth, in <= kPointMlpMostInputs
 template <int kWidth>
 __global__ void __launch_bounds__(MmaTile<kWidth>::kThreads, kWidth <= 128 ? 2 : 1)

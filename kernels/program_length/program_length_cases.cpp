@@ -12,7 +12,7 @@ void run_forward(const Op& op, const RunContext& c) {
       [&](const auto& layout) {
         reference::program_length_forward(layout, c.in_shape(0)[0], c.in<Real>(0), c.out<Real>(0));
       },
-      static_cast<const ProgramLengthOp&>(op).layout());
+      static_cast<const ProgramLengthOp&>(op).params());
 }
 
 template <class Real>
@@ -22,7 +22,7 @@ void run_backward(const Op& op, const RunContext& c) {
         reference::program_length_backward(layout, c.in_shape(1)[0], c.in<Real>(0), c.in<Real>(1), c.out<Real>(0),
                                            c.accumulate(0));
       },
-      static_cast<const ProgramLengthBackwardOp&>(op).layout());
+      static_cast<const ProgramLengthBackwardOp&>(op).params());
 }
 
 OpCase length_case(const std::string& name, SketchLayout layout, std::int64_t tasks, bool performance = false) {

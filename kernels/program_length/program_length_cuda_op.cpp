@@ -10,11 +10,11 @@ std::unique_ptr<OpState> workspace_of(const SketchLayout& layout, std::int64_t t
 }
 
 std::unique_ptr<OpState> prepare_forward(const Op& op, const Specs& in, const Specs& /*out*/) {
-  return workspace_of(static_cast<const ProgramLengthOp&>(op).layout(), in[0].shape[0]);
+  return workspace_of(static_cast<const ProgramLengthOp&>(op).params(), in[0].shape[0]);
 }
 
 std::unique_ptr<OpState> prepare_backward(const Op& op, const Specs& in, const Specs& /*out*/) {
-  return workspace_of(static_cast<const ProgramLengthBackwardOp&>(op).layout(), in[1].shape[0]);
+  return workspace_of(static_cast<const ProgramLengthBackwardOp&>(op).params(), in[1].shape[0]);
 }
 
 void run_forward(const Op& op, const RunContext& c) {
@@ -23,7 +23,7 @@ void run_forward(const Op& op, const RunContext& c) {
         cuda::program_length_forward(layout, c.in_shape(0)[0], c.in<float>(0), c.out<float>(0), c.workspace<float>(),
                                      c.stream());
       },
-      static_cast<const ProgramLengthOp&>(op).layout());
+      static_cast<const ProgramLengthOp&>(op).params());
 }
 
 void run_backward(const Op& op, const RunContext& c) {
@@ -32,7 +32,7 @@ void run_backward(const Op& op, const RunContext& c) {
         cuda::program_length_backward(layout, c.in_shape(1)[0], c.in<float>(0), c.in<float>(1), c.out<float>(0),
                                       c.accumulate(0), c.workspace<float>(), c.stream());
       },
-      static_cast<const ProgramLengthBackwardOp&>(op).layout());
+      static_cast<const ProgramLengthBackwardOp&>(op).params());
 }
 
 }  // namespace

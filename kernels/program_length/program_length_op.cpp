@@ -19,16 +19,16 @@ std::unique_ptr<OpState> prepare_workspace(const SketchLayout& layout, std::int6
 }  // namespace
 
 Specs ProgramLengthOp::infer(const Specs& inputs) const {
-  expect_weights(type(), layout_, inputs[0]);
+  expect_weights(type(), params(), inputs[0]);
   return {f32({inputs[0].shape[0]})};
 }
 
 void ProgramLengthOp::gradient(GradientContext& g) const {
-  g.emit("backward", std::make_shared<ProgramLengthBackwardOp>(layout_), {g.grad(0), g.input(0)}, {0});
+  g.emit("backward", std::make_shared<ProgramLengthBackwardOp>(params()), {g.grad(0), g.input(0)}, {0});
 }
 
 std::unique_ptr<OpState> ProgramLengthOp::prepare(const Specs& in, const Specs& /*out*/) const {
-  return prepare_workspace(layout_, in[0].shape[0]);
+  return prepare_workspace(params(), in[0].shape[0]);
 }
 
 void ProgramLengthOp::run_cpu(const RunContext& c) const {
@@ -36,7 +36,7 @@ void ProgramLengthOp::run_cpu(const RunContext& c) const {
       [&](const auto& layout) {
         cpu::program_length_forward(layout, c.in_shape(0)[0], c.in<float>(0), c.out<float>(0), c.workspace<float>());
       },
-      layout_);
+      params());
 }
 
 Work ProgramLengthOp::work(const Specs& in, const Specs& /*out*/) const {
@@ -45,13 +45,13 @@ Work ProgramLengthOp::work(const Specs& in, const Specs& /*out*/) const {
 }
 
 Specs ProgramLengthBackwardOp::infer(const Specs& inputs) const {
-  expect_weights(type(), layout_, inputs[1]);
+  expect_weights(type(), params(), inputs[1]);
   expect_spec(type(), "dlength", inputs[0], f32({inputs[1].shape[0]}));
   return {inputs[1]};
 }
 
 std::unique_ptr<OpState> ProgramLengthBackwardOp::prepare(const Specs& in, const Specs& /*out*/) const {
-  return prepare_workspace(layout_, in[1].shape[0]);
+  return prepare_workspace(params(), in[1].shape[0]);
 }
 
 void ProgramLengthBackwardOp::run_cpu(const RunContext& c) const {
@@ -60,7 +60,7 @@ void ProgramLengthBackwardOp::run_cpu(const RunContext& c) const {
         cpu::program_length_backward(layout, c.in_shape(1)[0], c.in<float>(0), c.in<float>(1), c.out<float>(0),
                                      c.accumulate(0), c.workspace<float>());
       },
-      layout_);
+      params());
 }
 
 Work ProgramLengthBackwardOp::work(const Specs& in, const Specs& /*out*/) const {

@@ -8,35 +8,27 @@
 namespace roap {
 
 /// Input z [T, P]; output length [T].
-class ProgramLengthOp : public Op {
+class ProgramLengthOp : public OpWith<SketchLayout> {
  public:
-  explicit ProgramLengthOp(SketchLayout layout) : layout_(layout) {}
-  [[nodiscard]] const SketchLayout& layout() const { return layout_; }
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "program_length"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   void gradient(GradientContext& context) const override;
   [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-
- private:
-  SketchLayout layout_;
 };
 
 /// Inputs dlength [T], z [T, P]; output dz.
-class ProgramLengthBackwardOp : public Op {
+class ProgramLengthBackwardOp : public OpWith<SketchLayout> {
  public:
-  explicit ProgramLengthBackwardOp(SketchLayout layout) : layout_(layout) {}
-  [[nodiscard]] const SketchLayout& layout() const { return layout_; }
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "program_length_backward"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   [[nodiscard]] bool can_accumulate(std::size_t /*output*/) const override { return true; }
   [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-
- private:
-  SketchLayout layout_;
 };
 
 /// Appends the expected tree-expanded length of every task's program: length [T].

@@ -5,21 +5,21 @@ namespace roap {
 namespace {
 
 SoftExecDims dims_of(const Op& op, const RunContext& c) {
-  return soft_exec_dims(static_cast<const SoftExecOp&>(op).layout(), c.in_shape(0), c.in_shape(1));
+  return soft_exec_dims(static_cast<const SoftExecOp&>(op).params(), c.in_shape(0), c.in_shape(1));
 }
 
 SoftExecDims backward_dims_of(const Op& op, const RunContext& c) {
-  return soft_exec_dims(static_cast<const SoftExecBackwardOp&>(op).layout(), c.in_shape(1), c.in_shape(2));
+  return soft_exec_dims(static_cast<const SoftExecBackwardOp&>(op).params(), c.in_shape(1), c.in_shape(2));
 }
 
 std::unique_ptr<OpState> prepare_forward(const Op& op, const Specs& in, const Specs& /*out*/) {
   return std::make_unique<WorkspaceState>(cuda::soft_exec_forward_workspace(
-      soft_exec_dims(static_cast<const SoftExecOp&>(op).layout(), in[0].shape, in[1].shape)));
+      soft_exec_dims(static_cast<const SoftExecOp&>(op).params(), in[0].shape, in[1].shape)));
 }
 
 std::unique_ptr<OpState> prepare_backward(const Op& op, const Specs& in, const Specs& /*out*/) {
   return std::make_unique<WorkspaceState>(cuda::soft_exec_backward_workspace(
-      soft_exec_dims(static_cast<const SoftExecBackwardOp&>(op).layout(), in[1].shape, in[2].shape)));
+      soft_exec_dims(static_cast<const SoftExecBackwardOp&>(op).params(), in[1].shape, in[2].shape)));
 }
 
 void run_forward(const Op& op, const RunContext& c) {

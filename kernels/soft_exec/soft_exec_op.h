@@ -8,35 +8,27 @@
 namespace roap {
 
 /// Inputs z [T, P], symbols [B, V]; output yhat [T, B].
-class SoftExecOp : public Op {
+class SoftExecOp : public OpWith<StraightLineLayout> {
  public:
-  explicit SoftExecOp(StraightLineLayout layout) : layout_(layout) {}
-  [[nodiscard]] const StraightLineLayout& layout() const { return layout_; }
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "soft_exec"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   void gradient(GradientContext& context) const override;
   [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-
- private:
-  StraightLineLayout layout_;
 };
 
 /// Inputs dyhat [T, B], z [T, P], symbols [B, V]; outputs dz, dsymbols.
-class SoftExecBackwardOp : public Op {
+class SoftExecBackwardOp : public OpWith<StraightLineLayout> {
  public:
-  explicit SoftExecBackwardOp(StraightLineLayout layout) : layout_(layout) {}
-  [[nodiscard]] const StraightLineLayout& layout() const { return layout_; }
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "soft_exec_backward"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   [[nodiscard]] bool can_accumulate(std::size_t /*output*/) const override { return true; }
   [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-
- private:
-  StraightLineLayout layout_;
 };
 
 /// Dims from z [T, P] and symbols [B, V].

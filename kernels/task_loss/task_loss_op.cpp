@@ -24,7 +24,7 @@ void expect_common(std::string_view op, const TaskLossParams& params, const Tens
 TaskLossDims task_loss_dims(const Shape& yhat, const Shape& y) { return {y[0], y[1], yhat[0] / y[0]}; }
 
 Specs TaskLossOp::infer(const Specs& inputs) const {
-  expect_common(type(), params_, inputs[0], inputs[1], inputs[2], inputs[4], inputs[5]);
+  expect_common(type(), params(), inputs[0], inputs[1], inputs[2], inputs[4], inputs[5]);
   const TensorSpec per_row = f32({inputs[0].shape[0]});
   if (inputs[3].present()) expect_spec(type(), "length", inputs[3], per_row);
   return {f32({1}), per_row};
@@ -32,12 +32,12 @@ Specs TaskLossOp::infer(const Specs& inputs) const {
 
 void TaskLossOp::gradient(GradientContext& g) const {
   if (!g.grad(0).present()) return;
-  g.emit("backward", std::make_shared<TaskLossBackwardOp>(params_),
+  g.emit("backward", std::make_shared<TaskLossBackwardOp>(params()),
          {g.grad(0), g.input(0), g.input(1), g.input(2), g.input(4), g.input(5), g.output(1)}, {0, 3});
 }
 
 void TaskLossOp::run_cpu(const RunContext& c) const {
-  cpu::task_loss_forward(task_loss_dims(c.in_shape(0), c.in_shape(1)), params_, c.in<float>(0), c.in<float>(1),
+  cpu::task_loss_forward(task_loss_dims(c.in_shape(0), c.in_shape(1)), params(), c.in<float>(0), c.in<float>(1),
                          c.in<float>(2), c.in<float>(3), c.in<float>(4), c.in<float>(5), c.out<float>(0),
                          c.out<float>(1));
 }
@@ -49,14 +49,14 @@ Work TaskLossOp::work(const Specs& in, const Specs& /*out*/) const {
 
 Specs TaskLossBackwardOp::infer(const Specs& inputs) const {
   expect_spec(type(), "dloss", inputs[0], f32({1}));
-  expect_common(type(), params_, inputs[1], inputs[2], inputs[3], inputs[4], inputs[5]);
+  expect_common(type(), params(), inputs[1], inputs[2], inputs[3], inputs[4], inputs[5]);
   const TensorSpec per_row = f32({inputs[1].shape[0]});
   expect_spec(type(), "error", inputs[6], per_row);
   return {inputs[1], per_row};
 }
 
 void TaskLossBackwardOp::run_cpu(const RunContext& c) const {
-  cpu::task_loss_backward(task_loss_dims(c.in_shape(1), c.in_shape(2)), params_, c.in<float>(0), c.in<float>(1),
+  cpu::task_loss_backward(task_loss_dims(c.in_shape(1), c.in_shape(2)), params(), c.in<float>(0), c.in<float>(1),
                           c.in<float>(2), c.in<float>(3), c.in<float>(4), c.in<float>(5), c.in<float>(6),
                           c.out<float>(0), c.out<float>(1));
 }

@@ -9,32 +9,24 @@ namespace roap {
 
 /// Inputs yhat [T S, B], y [T, B], sigma [T], optional length [T S], lambda [1], floor [1] (absent with the gaussian
 /// loss); outputs loss [1], error [T S]. Only the loss is differentiable, with respect to yhat and length.
-class TaskLossOp : public Op {
+class TaskLossOp : public OpWith<TaskLossParams> {
  public:
-  explicit TaskLossOp(TaskLossParams params) : params_(params) {}
-  [[nodiscard]] const TaskLossParams& params() const { return params_; }
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "task_loss"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   void gradient(GradientContext& context) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-
- private:
-  TaskLossParams params_;
 };
 
 /// Inputs dloss [1], yhat, y, sigma, lambda, floor, error; outputs dyhat [T S, B], dlength [T S].
-class TaskLossBackwardOp : public Op {
+class TaskLossBackwardOp : public OpWith<TaskLossParams> {
  public:
-  explicit TaskLossBackwardOp(TaskLossParams params) : params_(params) {}
-  [[nodiscard]] const TaskLossParams& params() const { return params_; }
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "task_loss_backward"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-
- private:
-  TaskLossParams params_;
 };
 
 /// Dims from yhat [T, B].

@@ -5,21 +5,21 @@ namespace roap {
 namespace {
 
 TreeExecDims dims_of(const Op& op, const RunContext& c) {
-  return tree_exec_dims(static_cast<const TreeExecOp&>(op).layout(), c.in_shape(0), c.in_shape(1));
+  return tree_exec_dims(static_cast<const TreeExecOp&>(op).params(), c.in_shape(0), c.in_shape(1));
 }
 
 TreeExecDims backward_dims_of(const Op& op, const RunContext& c) {
-  return tree_exec_dims(static_cast<const TreeExecBackwardOp&>(op).layout(), c.in_shape(1), c.in_shape(2));
+  return tree_exec_dims(static_cast<const TreeExecBackwardOp&>(op).params(), c.in_shape(1), c.in_shape(2));
 }
 
 std::unique_ptr<OpState> prepare_forward(const Op& op, const Specs& in, const Specs& /*out*/) {
   return std::make_unique<WorkspaceState>(cuda::tree_exec_forward_workspace(
-      tree_exec_dims(static_cast<const TreeExecOp&>(op).layout(), in[0].shape, in[1].shape)));
+      tree_exec_dims(static_cast<const TreeExecOp&>(op).params(), in[0].shape, in[1].shape)));
 }
 
 std::unique_ptr<OpState> prepare_backward(const Op& op, const Specs& in, const Specs& /*out*/) {
   return std::make_unique<WorkspaceState>(cuda::tree_exec_backward_workspace(
-      tree_exec_dims(static_cast<const TreeExecBackwardOp&>(op).layout(), in[1].shape, in[2].shape)));
+      tree_exec_dims(static_cast<const TreeExecBackwardOp&>(op).params(), in[1].shape, in[2].shape)));
 }
 
 void run_forward(const Op& op, const RunContext& c) {

@@ -8,35 +8,27 @@
 namespace roap {
 
 /// Inputs z [T, P], symbols [B, V]; output yhat [T, B].
-class TreeExecOp : public Op {
+class TreeExecOp : public OpWith<TreeLayout> {
  public:
-  explicit TreeExecOp(TreeLayout layout) : layout_(layout) {}
-  [[nodiscard]] const TreeLayout& layout() const { return layout_; }
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "tree_exec"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   void gradient(GradientContext& context) const override;
   [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-
- private:
-  TreeLayout layout_;
 };
 
 /// Inputs dyhat [T, B], z [T, P], symbols [B, V]; outputs dz, dsymbols.
-class TreeExecBackwardOp : public Op {
+class TreeExecBackwardOp : public OpWith<TreeLayout> {
  public:
-  explicit TreeExecBackwardOp(TreeLayout layout) : layout_(layout) {}
-  [[nodiscard]] const TreeLayout& layout() const { return layout_; }
+  using OpWith::OpWith;
   [[nodiscard]] std::string_view type() const override { return "tree_exec_backward"; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
   [[nodiscard]] bool can_accumulate(std::size_t /*output*/) const override { return true; }
   [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
   void run_cpu(const RunContext& context) const override;
   [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-
- private:
-  TreeLayout layout_;
 };
 
 /// Dims from z [T, P] and symbols [B, V].

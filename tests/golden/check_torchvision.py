@@ -2,8 +2,8 @@
 
     python tests/golden/check_torchvision.py MODEL.safetensors      needs torch, torchvision, safetensors
 
-Only what the data and the task size differently is replaced: fc has one output, and conv1 (with the max pool) follows
-the stem and the number of channels. Exit status 1 when a name, a shape or a type does not fit.
+Only what the data and the task size differently is replaced (reference.make_grounder): fc has one output, and conv1
+(with the max pool) follows the stem and the number of channels. Exit status 1 when a name, a shape or a type does not fit.
 """
 
 import argparse
@@ -11,8 +11,8 @@ import sys
 
 import torch
 from safetensors.torch import load_file
-from torch import nn
-from torchvision.models import resnet18
+
+from reference import make_grounder
 
 PREFIX = "grounder."
 
@@ -23,14 +23,8 @@ def load_grounder(path):
     wrong = [n for n, t in state.items() if t.dtype != torch.float32 and not n.endswith("num_batches_tracked")]
     if not state or wrong:
         raise RuntimeError(f"no tensors named {PREFIX}*" if not state else f"not float32: {wrong}")
-    model = resnet18()
-    model.fc = nn.Linear(model.fc.in_features, 1)
-    if "conv1.weight" in state and state["conv1.weight"].shape != model.conv1.weight.shape:
-        channels, kernel = state["conv1.weight"].shape[1:3]
-        if kernel == 7:
-            model.conv1 = nn.Conv2d(channels, 64, 7, 2, 3, bias=False)
-        else:
-            model.conv1, model.maxpool = nn.Conv2d(channels, 64, 3, 1, 1, bias=False), nn.Identity()
+    channels, kernel = state["conv1.weight"].shape[1:3] if "conv1.weight" in state else (3, 7)
+    model = make_grounder("resnet18", "imagenet" if kernel == 7 else "cifar", 64, channels)
     model.load_state_dict(state, strict=True)
     return model.eval()
 

@@ -31,6 +31,11 @@ WINNER_FACTOR = 4.0  # rows compared, reference and own: two roundings on each s
 AFTER_TOLERANCE = 1e-4
 
 
+def group(tensors, prefix):
+    """Tensors whose names start with `prefix`, without it."""
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
 class Trace:
     """The file: tensors by name, the run's config (nested dicts) and the step's numbers."""
 
@@ -49,8 +54,7 @@ class Trace:
         return self.config[section].get(key, default)
 
     def group(self, prefix):
-        """Tensors whose names start with `prefix`, without it."""
-        return {n.removeprefix(prefix): t for n, t in self.tensors.items() if n.startswith(prefix)}
+        return group(self.tensors, prefix)
 
     def sketch(self):
         if self.setting("model.sketch") == "tree" or self.setting("train.method") == "tree":
@@ -67,7 +71,7 @@ def ground(trace, weights, images, memory_format):
     module = reference.make_grounder(trace.setting("model.grounder"), trace.setting("model.stem"),
                                      int(trace.setting("model.grounder_width", 16)), images.shape[1])
     module.to(images.dtype).train()
-    state = {n.removeprefix("grounder."): w for n, w in weights.items() if n.startswith("grounder.")}
+    state = group(weights, "grounder.")
     buffers = {n.removeprefix("grounder."): b.to(images.dtype, copy=True) for n, b in trace.group("buffer.").items()}
     own = module.state_dict()
     missing = [n for n in own if n not in state and n not in buffers and not n.endswith("num_batches_tracked")]
@@ -82,7 +86,7 @@ def ground(trace, weights, images, memory_format):
 
 def synthesizer(trace, weights, y, logits):
     """Module and its weights."""
-    state = {n.removeprefix("synthesizer."): w for n, w in weights.items() if n.startswith("synthesizer.")}
+    state = group(weights, "synthesizer.")
     module = reference.Synthesizer(trace.symbols, state["mlp_out.0.weight"].shape[0], logits).to(y.dtype)
     module.load_state_dict(state)  # strict: names and shapes
     return module, state

@@ -87,6 +87,10 @@ class Golden:
         self.put(name + ".samples", exact[index])
         self.put(name + ".f32_error", [sum_error, norm_error, max(float(e.abs().max()) for e in errors)])
 
+    def add(self, part, prefix, shared):
+        """The tensors of another one with `prefix` before their names, but for the `shared` ones, which both have."""
+        self.tensors |= {k if k in shared else f"{prefix}.{k}": v for k, v in part.tensors.items()}
+
     def save(self, name):
         path = FOLDER / f"{name}.safetensors"
         save_file(self.tensors, path)
@@ -180,6 +184,7 @@ def synthesizer(name, seed):
 
     def function(symbols, *weights):
         state = {n.removeprefix("synthesizer."): w for n, w in zip(names, weights)}
+        module.to(symbols.dtype)  # a checkpoint computes its part again with the module's own weights, which are equal
         return [torch.func.functional_call(module, state, (y.to(symbols.dtype), symbols))]
 
     golden = Golden()
@@ -202,7 +207,7 @@ def sketch_golden(make_sketch, tasks, pairs, symbols):
         put_evaluation(golden, lambda z, s: [sketch.execute(z, s)], {"z": z, "symbols": s}, {"yhat": gy})
         length = Golden()
         put_evaluation(length, lambda z: [sketch.length(z)], {"z": z}, {"length": gl})
-        golden.tensors |= {"length." + k: v for k, v in length.tensors.items() if k != "z"}
+        golden.add(length, "length", shared=["z"])
         golden.save(name)
     return make
 
@@ -249,7 +254,7 @@ def gumbel(name, seed):
             return [reference.gumbel_softmax(x, value.to(x.dtype), sharpness, groups, straight)]
 
         put_evaluation(part, function, {"logits": logits}, {"z": gradient})
-        golden.tensors |= {k if k in ("logits", "grad.z") else f"{variant}.{k}": v for k, v in part.tensors.items()}
+        golden.add(part, variant, shared=["logits", "grad.z"])
     golden.save(name)
 
 
@@ -274,8 +279,7 @@ def make_losses(name, seed, samples):
                                         np.float32(0.03).item(), np.float32(floor).item())[None]]
 
         put_evaluation(part, function, {"yhat": yhat, "length": length}, {"loss": torch.ones(1, dtype=torch.float64)})
-        shared = ("yhat", "length", "grad.loss")
-        golden.tensors |= {k if k in shared else f"{kind}.{k}": v for k, v in part.tensors.items()}
+        golden.add(part, kind, shared=["yhat", "length", "grad.loss"])
     golden.save(name)
 
 

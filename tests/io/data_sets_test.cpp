@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,6 +10,8 @@
 
 #include "io/cifar10.h"
 #include "io/digits.h"
+#include "io/experiment.h"
+#include "io/image_file.h"
 #include "kernels/common/error.h"
 #include "tests/io/io_test_util.h"
 
@@ -124,6 +127,35 @@ TEST(Cifar10, BadFilesAreNamed) {
                   "label.bin: record 42, byte 129066: label 10 is above 9");
   message_of<DataError>([&] { append_cifar10_batch(folder / "none.bin", images); });
   expect_contains(message_of<DataError>([&] { load_cifar10(folder / "nowhere"); }), "nowhere does not exist");
+}
+
+TEST(ImageTable, IsReadOnceAndDecidesTheNumberOfTasks) {
+  const TempFolder folder;
+  std::string text = "x1,x2,task,y,split\n";
+  for (int i = 0; i < 4; ++i) {
+    const auto pixel = static_cast<std::uint8_t>(i);
+    write_png(folder / fmt::format("{}.png", i), {8, 8, 1, std::vector<std::uint8_t>(64, pixel)});
+    const char* split = i == 2 ? "test" : "train";
+    text += fmt::format("{0}.png,3.png,a,{0},{1}\n{0}.png,3.png,b,{2},{1}\n", i, split, -i);
+  }
+  write_text(folder / "t.csv", text);
+  Config config;
+  config.data.source = "table:" + (folder / "t.csv").string();
+  auto [opened, table] = open_data(config);
+  EXPECT_EQ(opened.tasks.count, 2);
+  EXPECT_EQ(opened.tasks.symbols, 2);
+  fs::remove(folder / "t.csv");
+
+  const Experiment experiment = load_experiment(opened, std::move(table));
+  const PairSource& train = *experiment.benchmark.train;
+  EXPECT_EQ(train.tasks(), 2);
+  EXPECT_EQ(train.symbols(), 2);
+  EXPECT_EQ(train.images().count, 4);
+  EXPECT_EQ(train.images().pixels[64], 3) << "images are numbered as the table names them";
+
+  config.data.source = "digits";
+  EXPECT_FALSE(open_data(config).table.has_value());
+  EXPECT_EQ(to_toml(open_data(config).config), to_toml(config));
 }
 
 }  // namespace

@@ -66,6 +66,12 @@ struct OpCase {
   /// Share of winners of a maximum that may be another one, nearer to the reference's than f32 resolves. Gradients then
   /// flow another way here and there, and are compared by their norm.
   double near_ties = 0;
+
+  OpCase without_gradient_of(std::size_t input) && {
+    name += fmt::format("_constant_{}", inputs[input].name);
+    inputs[input].differentiable = false;
+    return std::move(*this);
+  }
 };
 
 struct OperatorTests {

@@ -74,8 +74,7 @@ __device__ void store(const float (&d)[kColumns / 2], int row, int column, int m
 /// Computes  c[i, j] = sum_k a[i, k] b[j, k]
 /// Shapes    a [m, k], b [n, k], c [m, n]; k a multiple of 8, m and n any
 /// Mapping   a cluster of two blocks owns 256 x 128 elements of c, a consumer warpgroup 64 rows of them; one thread of
-/// a
-///           third warpgroup copies
+///           a third warpgroup copies
 /// Memory    a n / 128 times, b m / 256 times, c once; three stages of k
 /// Numerics  bf16 products, f32 sums
 /// Limits    sm_90a
