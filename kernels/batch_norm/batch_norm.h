@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "kernels/common/cuda_types.h"
 
@@ -31,8 +33,16 @@ struct BatchNormBlocks {
 BatchNormBlocks batch_norm_blocks(const BatchNormDims& d);
 
 struct BatchNormUpdateParams {
+  std::vector<std::int64_t> counts;  ///< by layer: values per channel in the batch (n h w), for the unbiased variance
   double momentum = 0.1;
-  std::int64_t count = 0;  ///< values per channel in the batch (n h w), for the unbiased variance
+};
+
+/// Statistics of a batch and running ones of a layer, all [channels]; new_* may be running_*.
+template <class Real>
+struct BatchNormRunning {
+  std::int64_t channels = 0, count = 0;
+  const Real *mean = nullptr, *variance = nullptr, *running_mean = nullptr, *running_variance = nullptr;
+  Real *new_mean = nullptr, *new_variance = nullptr;
 };
 
 namespace cpu {
@@ -62,10 +72,8 @@ void batch_norm_backward(const BatchNormDims& d, const BatchNormParams& params, 
                          const BatchNormGradients& gradients, std::byte* workspace);
 
 /// new_* = (1 - momentum) running_* + momentum batch, as PyTorch does (unbiased variance), where guard[0] != 0; else
-/// running_*. All [channels] but guard [2]; in place where new_* is running_*.
-void batch_norm_update(std::int64_t channels, const BatchNormUpdateParams& params, const float* mean,
-                       const float* variance, const float* guard, const float* running_mean,
-                       const float* running_variance, float* new_mean, float* new_variance);
+/// running_*. guard [2].
+void batch_norm_update(double momentum, const float* guard, const BatchNormRunning<float>& layer);
 
 }  // namespace cpu
 
@@ -114,9 +122,9 @@ void batch_norm_backward(const BatchNormDims& d, const BatchNormParams& params, 
                          const float* gamma, const float* mean, const float* variance,
                          const BatchNormGradients<T>& gradients, const BatchNormScratch& scratch, Stream stream);
 
-void batch_norm_update(std::int64_t channels, const BatchNormUpdateParams& params, const float* mean,
-                       const float* variance, const float* guard, const float* running_mean,
-                       const float* running_variance, float* new_mean, float* new_variance, Stream stream);
+/// The same for many layers.
+void batch_norm_update(double momentum, const float* guard, std::span<const BatchNormRunning<float>> layers,
+                       Stream stream);
 
 }  // namespace cuda
 }  // namespace roap

@@ -31,9 +31,10 @@ void run_eval(const Op& op, const RunContext& c) {
 
 template <class Real>
 void run_update(const Op& op, const RunContext& c) {
-  reference::batch_norm_update(c.in_shape(0)[0], static_cast<const BatchNormUpdateOp&>(op).params(), c.in<Real>(0),
-                               c.in<Real>(1), c.in<Real>(2), c.in<Real>(3), c.in<Real>(4), c.out<Real>(0),
-                               c.out<Real>(1));
+  const auto& update = static_cast<const BatchNormUpdateOp&>(op);
+  for (std::size_t layer = 0; layer < update.params().counts.size(); ++layer) {
+    reference::batch_norm_update(update.params().momentum, c.in<Real>(0), batch_norm_running<Real>(update, c, layer));
+  }
 }
 
 struct Options {
@@ -82,17 +83,21 @@ OpCase in_bf16(OpCase c) {
   return c;
 }
 
-OpCase update_case(std::int64_t channels, std::int64_t count, bool finite) {
+/// `layers`: channels, and values of each in the batch.
+OpCase update_case(const std::string& name, const std::vector<std::pair<std::int64_t, std::int64_t>>& layers,
+                   bool finite) {
   OpCase c;
-  c.name = fmt::format("update_c{}_count{}{}", channels, count, finite ? "" : "_skipped");
+  c.name = "update_" + name + (finite ? "" : "_skipped");
   BatchNormUpdateParams params;
-  params.count = count;
+  c.inputs = {CaseInput::list("guard", f32({2}), {finite ? 1.0 : 0.0, 1.0}).constant()};
+  for (const auto& [channels, count] : layers) {
+    params.counts.push_back(count);
+    c.inputs.insert(c.inputs.end(), {CaseInput::normal("mean", {channels}).constant(),
+                                     CaseInput::uniform("variance", {channels}, 0.1, 3).constant(),
+                                     CaseInput::normal("running_mean", {channels}).constant(),
+                                     CaseInput::uniform("running_var", {channels}, 0.1, 3).constant()});
+  }
   c.op = std::make_shared<BatchNormUpdateOp>(params);
-  c.inputs = {CaseInput::normal("mean", {channels}).constant(),
-              CaseInput::uniform("variance", {channels}, 0.1, 3).constant(),
-              CaseInput::list("guard", f32({2}), {finite ? 1.0 : 0.0, 1.0}).constant(),
-              CaseInput::normal("running_mean", {channels}).constant(),
-              CaseInput::uniform("running_var", {channels}, 0.1, 3).constant()};
   c.check_gradient = false;
   return c;
 }
@@ -124,9 +129,10 @@ OperatorTests batch_norm_tests() {
                  in_bf16(train_case({2, 9, 17, 136}, {.relu = true})),  // slabs of channels, the last one narrow
                  in_bf16(eval_case({5, 5, 5, 17}, {.relu = true, .residual = true})),
                  in_bf16(eval_case({4, 2, 2, 72}, {.residual = true})),
-                 update_case(17, 50, true),
-                 update_case(16, 50, false),
-                 update_case(3, 1, true),
+                 update_case("one_layer", {{17, 50}}, true),
+                 update_case("layers", {{3, 1}, {300, 2}, {16, 50}}, true),
+                 update_case("layers", {{3, 1}, {300, 2}, {16, 50}}, false),
+                 update_case("many_layers", std::vector(70, std::pair<std::int64_t, std::int64_t>(5, 12)), true),
                  train_case({192, 16, 16, 64}, {.relu = true, .performance = true}),
                  train_case({192, 8, 8, 64}, {.relu = true, .residual = true, .performance = true}),
                  eval_case({192, 8, 8, 64}, {.relu = true, .residual = true, .performance = true})};

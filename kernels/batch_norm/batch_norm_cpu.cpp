@@ -145,18 +145,16 @@ void batch_norm_backward(const BatchNormDims& d, const BatchNormParams& params, 
   });
 }
 
-void batch_norm_update(std::int64_t channels, const BatchNormUpdateParams& params, const float* mean,
-                       const float* variance, const float* guard, const float* running_mean,
-                       const float* running_variance, float* new_mean, float* new_variance) {
-  const auto count = static_cast<double>(params.count);
+void batch_norm_update(double momentum, const float* guard, const BatchNormRunning<float>& layer) {
+  const auto count = static_cast<double>(layer.count);
   const double unbiased = count / std::max(1.0, count - 1);
-  const double momentum = params.momentum;
   const bool finite = guard[0] != 0;
-  for (std::int64_t j = 0; j < channels; ++j) {
-    const double moved_mean = (1 - momentum) * running_mean[j] + momentum * mean[j];
-    const double moved_variance = (1 - momentum) * running_variance[j] + momentum * unbiased * variance[j];
-    new_mean[j] = finite ? static_cast<float>(moved_mean) : running_mean[j];
-    new_variance[j] = finite ? static_cast<float>(moved_variance) : running_variance[j];
+  for (std::int64_t j = 0; j < layer.channels; ++j) {
+    const float mean = layer.running_mean[j], variance = layer.running_variance[j];
+    const double moved_mean = (1 - momentum) * mean + momentum * layer.mean[j];
+    const double moved_variance = (1 - momentum) * variance + momentum * unbiased * layer.variance[j];
+    layer.new_mean[j] = finite ? static_cast<float>(moved_mean) : mean;
+    layer.new_variance[j] = finite ? static_cast<float>(moved_variance) : variance;
   }
 }
 

@@ -55,9 +55,12 @@ void run_backward(const Op& op, const RunContext& c) {
 }
 
 void run_update(const Op& op, const RunContext& c) {
-  cuda::batch_norm_update(c.in_shape(0)[0], static_cast<const BatchNormUpdateOp&>(op).params(), c.in<float>(0),
-                          c.in<float>(1), c.in<float>(2), c.in<float>(3), c.in<float>(4), c.out<float>(0),
-                          c.out<float>(1), c.stream());
+  const auto& update = static_cast<const BatchNormUpdateOp&>(op);
+  std::vector<BatchNormRunning<float>> layers;
+  for (std::size_t layer = 0; layer < update.params().counts.size(); ++layer) {
+    layers.push_back(batch_norm_running<float>(update, c, layer));
+  }
+  cuda::batch_norm_update(update.params().momentum, c.in<float>(0), layers, c.stream());
 }
 
 }  // namespace

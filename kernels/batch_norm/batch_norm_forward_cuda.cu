@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <limits>
 
 #include "kernels/batch_norm/batch_norm_tiles.cuh"
@@ -153,23 +154,30 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+constexpr std::size_t kUpdateLayers = 32;
+struct UpdateLayers {
+  BatchNormRunning<float> of[kUpdateLayers];
+};
+
 /// Computes  new = (1 - momentum) running + momentum batch, unbiased variance, unless guard[0] is 0 (batch_norm.h)
-/// Shapes    all [channels] but guard [2]
-/// Mapping   a thread owns a channel
+/// Shapes    BatchNormRunning, guard [2]
+/// Mapping   a thread owns a channel: grid (channels of the widest layer, layers)
 /// Memory    all once
 /// Numerics  f64, rounded
-/// Limits    none
+/// Limits    kUpdateLayers layers
 __global__ void __launch_bounds__(kThreads)
-    batch_norm_update_kernel(std::int64_t channels, double momentum, double unbiased, const float* mean,
-                             const float* variance, const float* guard, const float* running_mean,
-                             const float* running_variance, float* new_mean, float* new_variance) {
+    batch_norm_update_kernel(double momentum, const float* guard, const __grid_constant__ UpdateLayers layers) {
+  const BatchNormRunning<float>& layer = layers.of[blockIdx.y];
   const std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (c >= channels) return;
+  if (c >= layer.channels) return;
+  const auto count = static_cast<double>(layer.count);
+  const double unbiased = count / (count > 2 ? count - 1 : 1.0);
   const bool finite = guard[0] != 0;
-  const double moved_mean = (1 - momentum) * running_mean[c] + momentum * mean[c];
-  const double moved_variance = (1 - momentum) * running_variance[c] + momentum * unbiased * variance[c];
-  new_mean[c] = finite ? static_cast<float>(moved_mean) : running_mean[c];
-  new_variance[c] = finite ? static_cast<float>(moved_variance) : running_variance[c];
+  const float mean = layer.running_mean[c], variance = layer.running_variance[c];
+  const double moved_mean = (1 - momentum) * mean + momentum * layer.mean[c];
+  const double moved_variance = (1 - momentum) * variance + momentum * unbiased * layer.variance[c];
+  layer.new_mean[c] = finite ? static_cast<float>(moved_mean) : mean;
+  layer.new_variance[c] = finite ? static_cast<float>(moved_variance) : variance;
 }
 
 }  // namespace
@@ -222,13 +230,17 @@ void batch_norm_forward(const BatchNormDims& d, const BatchNormParams& params, c
   batch_norm_eval(d, params, x, gamma, beta, mean, variance, residual, y, stream);
 }
 
-void batch_norm_update(std::int64_t channels, const BatchNormUpdateParams& params, const float* mean,
-                       const float* variance, const float* guard, const float* running_mean,
-                       const float* running_variance, float* new_mean, float* new_variance, Stream stream) {
-  const auto count = static_cast<double>(params.count);
-  launch("batch_norm_update", {.grid = blocks_for(channels, kThreads), .block = kThreads}, stream,
-         batch_norm_update_kernel, channels, params.momentum, count / std::max(1.0, count - 1), mean, variance, guard,
-         running_mean, running_variance, new_mean, new_variance);
+void batch_norm_update(double momentum, const float* guard, std::span<const BatchNormRunning<float>> layers,
+                       Stream stream) {
+  for (; !layers.empty(); layers = layers.subspan(std::min(layers.size(), kUpdateLayers))) {
+    const std::size_t count = std::min(layers.size(), kUpdateLayers);
+    UpdateLayers some;
+    std::copy_n(layers.begin(), count, some.of);
+    std::int64_t most = 0;
+    for (const BatchNormRunning<float>& layer : layers.first(count)) most = std::max(most, layer.channels);
+    launch("batch_norm_update", {.grid = {blocks_for(most, kThreads), static_cast<unsigned>(count)}, .block = kThreads},
+           stream, batch_norm_update_kernel, momentum, guard, some);
+  }
 }
 
 template void batch_norm_eval<float>(const BatchNormDims&, const BatchNormParams&, const float*, const float*,

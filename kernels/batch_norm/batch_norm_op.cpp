@@ -119,20 +119,31 @@ Work BatchNormEvalOp::work(const Specs& inputs, const Specs& /*outputs*/) const 
 }
 
 Specs BatchNormUpdateOp::infer(const Specs& inputs) const {
-  expect_rank(type(), "mean", inputs[0], DType::f32, 1);
-  expect_spec(type(), "variance", inputs[1], inputs[0]);
-  expect_spec(type(), "guard", inputs[2], f32({2}));
-  expect_spec(type(), "running_mean", inputs[3], inputs[0]);
-  expect_spec(type(), "running_var", inputs[4], inputs[0]);
-  if (params().count < 1) {
-    throw ShapeError(fmt::format("[batch_norm_update] count: expected n h w >= 1, got {}", params().count));
+  const std::size_t layers = params().counts.size();
+  if (inputs.size() != 1 + 4 * layers) {
+    throw ShapeError(fmt::format("[batch_norm_update] {} counts: expected guard and 4 inputs for each, got {} inputs",
+                                 layers, inputs.size()));
   }
-  return {inputs[3], inputs[4]};
+  expect_spec(type(), "guard", inputs[0], f32({2}));
+  Specs outputs;
+  for (std::size_t layer = 0; layer < layers; ++layer) {
+    const TensorSpec* of_layer = &inputs[1 + 4 * layer];
+    expect_rank(type(), "mean", of_layer[0], DType::f32, 1);
+    expect_spec(type(), "variance", of_layer[1], of_layer[0]);
+    expect_spec(type(), "running_mean", of_layer[2], of_layer[0]);
+    expect_spec(type(), "running_var", of_layer[3], of_layer[0]);
+    if (params().counts[layer] < 1) {
+      throw ShapeError(fmt::format("[batch_norm_update] count: expected n h w >= 1, got {}", params().counts[layer]));
+    }
+    outputs.insert(outputs.end(), {of_layer[2], of_layer[3]});
+  }
+  return outputs;
 }
 
 void BatchNormUpdateOp::run_cpu(const RunContext& c) const {
-  cpu::batch_norm_update(c.in_shape(0)[0], params(), c.in<float>(0), c.in<float>(1), c.in<float>(2), c.in<float>(3),
-                         c.in<float>(4), c.out<float>(0), c.out<float>(1));
+  for (std::size_t layer = 0; layer < params().counts.size(); ++layer) {
+    cpu::batch_norm_update(params().momentum, c.in<float>(0), batch_norm_running<float>(*this, c, layer));
+  }
 }
 
 TensorId batch_norm(Graph& graph, const std::string& name, TensorId x, TensorId residual, bool relu, bool train,
@@ -159,19 +170,21 @@ TensorId batch_norm(Graph& graph, const std::string& name, TensorId x, TensorId 
     moments = {outputs[1], outputs[2]};
   }
   if (pending != nullptr) {
-    pending->push_back({name, moments.mean, moments.variance, running_mean, running_var, dims.rows});
+    pending->push_back({moments.mean, moments.variance, running_mean, running_var, dims.rows});
   }
   return y;
 }
 
 void append_batch_norm_updates(Graph& graph, const std::vector<BatchNormUpdate>& pending, TensorId guard) {
+  if (pending.empty()) return;
+  BatchNormUpdateParams params;
+  std::vector<TensorId> inputs{guard}, outputs;
   for (const BatchNormUpdate& update : pending) {
-    BatchNormUpdateParams params;
-    params.count = update.count;
-    graph.apply_into(update.name + ".update", std::make_shared<BatchNormUpdateOp>(params),
-                     {update.mean, update.variance, guard, update.running_mean, update.running_var},
-                     {update.running_mean, update.running_var});
+    params.counts.push_back(update.count);
+    inputs.insert(inputs.end(), {update.mean, update.variance, update.running_mean, update.running_var});
+    outputs.insert(outputs.end(), {update.running_mean, update.running_var});
   }
+  graph.apply_into("running_statistics", std::make_shared<BatchNormUpdateOp>(params), inputs, outputs);
 }
 
 }  // namespace roap

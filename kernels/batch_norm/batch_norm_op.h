@@ -51,9 +51,10 @@ class BatchNormEvalOp : public OpWith<BatchNormParams> {
   bool of_batch_;
 };
 
-/// Moves the running statistics towards the batch's; has no gradient. Inputs mean [c], variance [c], guard [2]
-/// (guard[0] == 0: the step is not finite, nothing changes), running_mean [c], running_var [c]; outputs their new
-/// values, in place when the outputs are the same tensors (Graph::apply_into).
+/// Moves the running statistics of all layers towards the batch's; has no gradient. Inputs guard [2] (guard[0] == 0:
+/// the step is not finite, nothing changes) and for each layer mean [c], variance [c], running_mean [c], running_var
+/// [c]; outputs for each layer the new values of the last two, in place when the outputs are the same tensors
+/// (Graph::apply_into).
 class BatchNormUpdateOp : public OpWith<BatchNormUpdateParams> {
  public:
   using OpWith::OpWith;
@@ -70,9 +71,16 @@ struct BatchMoments {
   TensorId mean, variance;
 };
 
+/// A layer of BatchNormUpdateOp as that sees it.
+template <class Real>
+BatchNormRunning<Real> batch_norm_running(const BatchNormUpdateOp& op, const RunContext& c, std::size_t layer) {
+  const std::size_t in = 1 + 4 * layer, out = 2 * layer;
+  return {c.in_shape(in)[0],  op.params().counts[layer], c.in<Real>(in),   c.in<Real>(in + 1),
+          c.in<Real>(in + 2), c.in<Real>(in + 3),        c.out<Real>(out), c.out<Real>(out + 1)};
+}
+
 /// Running statistics that wait for the node that says whether the step is finite.
 struct BatchNormUpdate {
-  std::string name;
   TensorId mean, variance, running_mean, running_var;
   std::int64_t count = 0;
 };
@@ -84,7 +92,7 @@ struct BatchNormUpdate {
 TensorId batch_norm(Graph& graph, const std::string& name, TensorId x, TensorId residual, bool relu, bool train,
                     std::vector<BatchNormUpdate>* pending, BatchMoments moments = {});
 
-/// Appends the updates; guard [2] is written by an earlier node.
+/// Appends one node for all updates, if there are any; guard [2] is written by an earlier node.
 void append_batch_norm_updates(Graph& graph, const std::vector<BatchNormUpdate>& pending, TensorId guard);
 
 }  // namespace roap

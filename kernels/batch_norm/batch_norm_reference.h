@@ -79,18 +79,13 @@ void batch_norm_backward(const BatchNormDims& d, const BatchNormParams& params, 
 }
 
 template <class Real>
-void batch_norm_update(std::int64_t channels, const BatchNormUpdateParams& params, const Real* mean,
-                       const Real* variance, const Real* guard, const Real* running_mean, const Real* running_variance,
-                       Real* new_mean, Real* new_variance) {
-  const auto momentum = static_cast<Real>(params.momentum);
-  const auto count = static_cast<Real>(params.count);
-  for (std::int64_t j = 0; j < channels; ++j) {
-    new_mean[j] = running_mean[j];
-    new_variance[j] = running_variance[j];
-    if (guard[0] == 0) continue;
-    const Real unbiased = variance[j] * count / std::max(Real{1}, count - 1);
-    new_mean[j] += momentum * (mean[j] - running_mean[j]);
-    new_variance[j] += momentum * (unbiased - running_variance[j]);
+void batch_norm_update(double momentum, const Real* guard, const BatchNormRunning<Real>& layer) {
+  const auto share = static_cast<Real>(momentum), count = static_cast<Real>(layer.count);
+  for (std::int64_t j = 0; j < layer.channels; ++j) {
+    const Real mean = layer.running_mean[j], variance = layer.running_variance[j];
+    const Real unbiased = layer.variance[j] * count / std::max(Real{1}, count - 1);
+    layer.new_mean[j] = guard[0] == 0 ? mean : mean + share * (layer.mean[j] - mean);
+    layer.new_variance[j] = guard[0] == 0 ? variance : variance + share * (unbiased - variance);
   }
 }
 
