@@ -73,6 +73,13 @@ void Graph::apply_into(std::string name, std::shared_ptr<const Op> op, std::vect
   nodes_.push_back({std::move(name), std::move(op), std::move(inputs), std::move(outputs), std::move(accumulate)});
 }
 
+void Graph::replace_nodes(const std::vector<std::size_t>& positions, Node node) {
+  nodes_[positions.back()] = std::move(node);
+  for (std::size_t i = positions.size() - 1; i-- > 0;) {
+    nodes_.erase(nodes_.begin() + static_cast<std::ptrdiff_t>(positions[i]));
+  }
+}
+
 TensorId Graph::keep(TensorId tensor) {
   tensors_[static_cast<std::size_t>(tensor.index)].keep = true;
   return tensor;

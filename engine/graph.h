@@ -68,6 +68,9 @@ class Graph {
                   std::vector<TensorId> outputs, std::vector<bool> accumulate = {});
   TensorId activation(std::string name, TensorSpec spec);
 
+  /// Takes nodes out, by their positions in ascending order, and puts `node` where the last one of them was.
+  void replace_nodes(const std::vector<std::size_t>& positions, Node node);
+
   /// Keeps the tensor's value until the end of the run, so that Executor::read works. Returns it.
   TensorId keep(TensorId tensor);
 

@@ -35,7 +35,8 @@ std::string check_source(const std::string& value) {
   if (value == "digits" || names_a_path(kCifar) || names_a_path(kTable)) return "";
   if (value.starts_with("cifar10")) return "the folder is missing: cifar10:DIR";
   if (value.starts_with("table")) return "the file is missing: table:FILE.csv";
-  return fmt::format("unknown data source \"{}\"{}", value, suggestion(value, std::vector<std::string>{"digits"}));
+  return fmt::format("unknown data source \"{}\"{}; use digits, cifar10:DIR or table:FILE.csv", value,
+                     suggestion(value, std::vector<std::string>{"digits"}));
 }
 
 std::string check_device(const std::string& value) {

@@ -109,6 +109,7 @@ void Trainer::build() {
     losses.emplace_back(graph_.keep(t_.program_loss), t_.program_loss_gradient);
   }
   append_backward(graph_, losses);
+  group_conv2d_weight_gradients(graph_);
   append_update(grounder.updates);
   for (int i = 0; options_.keep_everything && i < static_cast<int>(graph_.tensors().size()); ++i) graph_.keep({i});
 }

@@ -10,8 +10,8 @@
 #include "kernels/common/tensor_map.h"
 
 // Sums over rows of outer products, which is how gradients of weights come about: d[o][i] = sum over rows of a[row][o]
-// b[row][i], by wgmma (sm_90a). Both operands lie row by row, so that boxes of the copy engine are MN-major operands as
-// they land.
+// b[row][i], by wgmma (sm_90a), of one problem or of a few with the same sizes. Both operands lie row by row, so that
+// boxes of the copy engine are MN-major operands as they land.
 
 namespace roap::cuda {
 
@@ -25,7 +25,18 @@ struct OuterStep {
   int row, a_column, b_column;
 };
 
-/// Where the sums go: element (o, i) of a part lies at part part_stride + o o_stride + i.
+inline constexpr int kMostOuterProblems = 4;
+/// a [rows, .] and b [rows, .] of each problem.
+struct OuterOperands {
+  CUtensorMap a[kMostOuterProblems], b[kMostOuterProblems];
+};
+/// Problems, and the parts that the steps of each are divided into.
+struct OuterParts {
+  int problems, parts;
+};
+
+/// Where the sums go: element (o, i) of a part lies at part part_stride + o o_stride + i; parts of one problem, then
+/// those of the next one.
 struct OuterResult {
   int outputs = 0, inputs = 0;
   float* parts = nullptr;
@@ -150,7 +161,7 @@ __device__ __forceinline__ void store_outer_sums(const float (&sums)[kCount], in
 /// Computes  parts[part][o][i] = sum over the rows of the part's steps of a[row, o] b[row, i]
 /// Shapes    a [rows, .], b [rows, .] bf16 in boxes of kOuterDepth x 64, `steps` says of each part which boxes
 /// Mapping   a block owns 128 outputs by kInputs inputs of one part, each of two consumers half of the outputs. The two
-///           blocks of a cluster have the same inputs. Grid (outputs, inputs, parts)
+///           blocks of a cluster have the same inputs. Grid (outputs, inputs, parts of all problems)
 /// Memory    three stages and more are under way; a once per kInputs inputs, b once per 256 outputs: the blocks fetch
 ///           half of it for each other. kInputs = 256: 32 KB from L2 for 4.2 MFLOP, 128 FLOP/B
 /// Numerics  bf16 products, f32 sums: steps, then rows, ascending
@@ -158,18 +169,20 @@ __device__ __forceinline__ void store_outer_sums(const float (&sums)[kCount], in
 ///           nobody stores
 template <int kInputs, class Steps>
 __global__ void __launch_bounds__(OuterTile<kInputs>::kThreads, 1)
-    outer_products_wgmma_kernel(Steps all_steps, const __grid_constant__ CUtensorMap a,
-                                const __grid_constant__ CUtensorMap b, OuterResult out) {
+    outer_products_wgmma_kernel(Steps all_steps, int parts, const __grid_constant__ OuterOperands operands,
+                                OuterResult out) {
   using Tile = OuterTile<kInputs>;
   ROAP_SHARED(barriers, OuterBarriers<Tile>);
-  const int part = static_cast<int>(blockIdx.z), warp = uniform_warp();
+  const int part = static_cast<int>(blockIdx.z), problem = part / parts, warp = uniform_warp();
   const int first_output = static_cast<int>(blockIdx.x) * kOuterOutputs;
   const int first_input = static_cast<int>(blockIdx.y) * kInputs;
-  const auto steps = all_steps.of_part(part, static_cast<int>(gridDim.z));
+  const auto steps = all_steps.of_part(part % parts, parts);
   if (threadIdx.x == 0) barriers.init();
   ptx::cluster_sync();  // before the first copy to the other block
   if (warp == Tile::kConsumers * 4) {
-    if (threadIdx.x % kWarpSize == 0) copy_outer_steps<Tile>(steps, first_output, first_input, a, b, barriers);
+    if (threadIdx.x % kWarpSize == 0) {
+      copy_outer_steps<Tile>(steps, first_output, first_input, operands.a[problem], operands.b[problem], barriers);
+    }
     __syncwarp();
   } else {
     const int consumer = warp / 4;
@@ -196,16 +209,17 @@ inline CUtensorMap outer_operand(const __nv_bfloat16* matrix, std::int64_t rows,
 
 /// Steps: all steps of a problem; of_part(part, parts) has count() and at(i) -> OuterStep.
 template <class Steps>
-void launch_outer_products(const char* name, const Steps& steps, int parts, const CUtensorMap& a, const CUtensorMap& b,
+void launch_outer_products(const char* name, const Steps& steps, const OuterParts& parts, const OuterOperands& operands,
                            const OuterResult& out, cudaStream_t stream) {
   const auto launch_inputs = [&]<int kInputs>() {
     using Tile = OuterTile<kInputs>;
     launch(name,
-           {.grid = {outer_blocks(out.outputs), blocks_for(out.inputs, kInputs), static_cast<unsigned>(parts)},
+           {.grid = {outer_blocks(out.outputs), blocks_for(out.inputs, kInputs),
+                     static_cast<unsigned>(parts.problems * parts.parts)},
             .block = Tile::kThreads,
             .shared_bytes = Tile::kSharedBytes,
             .cluster = kOuterCluster},
-           stream, outer_products_wgmma_kernel<kInputs, Steps>, steps, a, b, out);
+           stream, outer_products_wgmma_kernel<kInputs, Steps>, steps, parts.parts, operands, out);
   };
   if (outer_inputs(out.inputs) == 128) {
     launch_inputs.template operator()<128>();

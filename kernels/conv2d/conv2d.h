@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "kernels/common/cuda_types.h"
 #include "kernels/common/tap_window.h"
@@ -63,6 +64,9 @@ inline std::int64_t weight_count(const Conv2dDims& d) { return d.co * stored_win
 
 enum class Conv2dPass { forward, backward_data, backward_weight };
 
+/// Convolutions of the same sizes whose weight gradients are computed together, at most: as many as ResNet-18 has.
+inline constexpr int kMostConv2dMembers = 4;
+
 namespace cpu {
 
 /// One pass of one convolution, prepared for its sizes (oneDNN primitives, chunks of the batch). Not for concurrent
@@ -117,6 +121,24 @@ class Conv2dMomentsPlan : public Conv2dPlan {
 };
 /// The plan that suits the sizes best, for storage in Bf16.
 std::unique_ptr<Conv2dMomentsPlan> conv2d_moments_plan(const Conv2dDims& dims);
+
+/// dy [n, ho, wo, co], x [n, h, w, ci] -> dw, of one of several convolutions of the same sizes.
+struct Conv2dMember {
+  const void *dy, *x;
+  float* dw;
+};
+/// Backward weight of several convolutions of the same sizes.
+class Conv2dWeightsPlan {
+ public:
+  Conv2dWeightsPlan() = default;
+  Conv2dWeightsPlan(const Conv2dWeightsPlan&) = delete;
+  Conv2dWeightsPlan& operator=(const Conv2dWeightsPlan&) = delete;
+  virtual ~Conv2dWeightsPlan() = default;
+  [[nodiscard]] virtual std::size_t workspace_bytes() const = 0;
+  virtual void run(std::span<const Conv2dMember> members, std::byte* workspace, Stream stream) const = 0;
+};
+/// The plan that suits the sizes best, for storage in Bf16; `members`: at most kMostConv2dMembers.
+std::unique_ptr<Conv2dWeightsPlan> conv2d_weights_plan(const Conv2dDims& dims, int members);
 
 /// The plan that suits the sizes best.
 template <class T>

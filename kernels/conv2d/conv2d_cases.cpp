@@ -27,6 +27,14 @@ void run_backward_weight(const Op& op, const RunContext& c) {
   reference::conv2d_backward_weight(d, c.in<Real>(0), c.in<Real>(1), c.out<Real>(0));
 }
 
+template <class Real>
+void run_backward_weights(const Op& op, const RunContext& c) {
+  const auto& weights = static_cast<const Conv2dBackwardWeightsOp&>(op);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(weights.members()); ++i) {
+    reference::conv2d_backward_weight(weights.dims(), c.in<Real>(2 * i), c.in<Real>(2 * i + 1), c.out<Real>(i));
+  }
+}
+
 Shape w_shape(const Conv2dDims& d) {
   const TapWindow taps = stored_window(d);
   return {d.co, taps.rows, taps.columns, d.ci};
@@ -51,6 +59,24 @@ OpCase bf16_case(const Conv2dDims& d) {
   return c;
 }
 
+/// Weight gradients of several convolutions.
+OpCase weights_case(const Conv2dDims& d, int members, bool bf16) {
+  OpCase c = conv2d_case(d);
+  c.name += fmt::format("_weights_of_{}{}", members, bf16 ? "_bf16" : "");
+  c.op = std::make_shared<Conv2dBackwardWeightsOp>(d, members);
+  c.inputs.clear();
+  const auto add = [&](const std::string& name, const Shape& shape) {
+    CaseInput input = CaseInput::normal(name, shape).constant();
+    c.inputs.push_back(bf16 ? std::move(input).in_bf16() : std::move(input));
+  };
+  for (int i = 0; i < members; ++i) {
+    add("dy", {d.n, d.ho(), d.wo(), d.co});
+    add("x", {d.n, d.h, d.w, d.ci});
+  }
+  c.check_gradient = false;
+  return c;
+}
+
 /// y and its moments. Small whole numbers, so that y is the same in bf16 and moments are those of the reference.
 OpCase moments_case(const Conv2dDims& d, bool bf16 = true) {
   OpCase c = conv2d_case(d);
@@ -68,7 +94,8 @@ OperatorTests conv2d_tests() {
   OperatorTests tests;
   tests.references = {{"conv2d", ROAP_REFERENCE(run_forward)},
                       {"conv2d_backward_data", ROAP_REFERENCE(run_backward_data)},
-                      {"conv2d_backward_weight", ROAP_REFERENCE(run_backward_weight)}};
+                      {"conv2d_backward_weight", ROAP_REFERENCE(run_backward_weight)},
+                      {"conv2d_backward_weights", ROAP_REFERENCE(run_backward_weights)}};
   //               n  h  w  ci  co  kh kw s  p
   tests.cases = {conv2d_case({1, 1, 1, 1, 1, 1, 1, 1, 0}),
                  conv2d_case({3, 8, 8, 1, 16, 7, 7, 2, 3}),  // digits, ImageNet stem
@@ -122,6 +149,10 @@ OperatorTests conv2d_tests() {
                  bf16_case({1100, 1, 1, 64, 512, 1, 1, 1, 0}),  // large enough for warpgroups, forward
                  bf16_case({1100, 1, 1, 512, 64, 1, 1, 1, 0}),  // and backward
                  bf16_case({2, 32, 32, 3, 64, 7, 7, 2, 3}),
+                 weights_case({3, 5, 4, 8, 17, 3, 3, 1, 1}, 2, false),
+                 weights_case({3, 5, 4, 8, 17, 3, 3, 1, 1}, 3, true),
+                 weights_case({7, 4, 4, 128, 128, 3, 3, 1, 1}, 2, true),
+                 weights_case({70, 1, 1, 256, 384, 3, 3, 1, 1, true}, 4, true),
                  moments_case({5, 7, 7, 5, 17, 3, 3, 2, 1}, false),
                  moments_case({2, 9, 7, 3, 17, 7, 7, 2, 3}),  // few channels
                  moments_case({40, 8, 8, 3, 72, 3, 3, 1, 1}),

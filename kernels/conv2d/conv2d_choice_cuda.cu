@@ -181,8 +181,9 @@ std::size_t shared_bytes(const ConvWeight& p) {
   return 2 * sizeof(Bf16) * stage + sizeof(int) * positions * (tile.taps_along * tile.taps_along + 1);
 }
 
-ConvWeight conv_weight(const Conv2dDims& d, const WeightUnit& unit, int splits) {
+ConvWeight conv_weight(const Conv2dDims& d, int members, const WeightUnit& unit, int splits) {
   ConvWeight p;
+  p.members = members;
   p.y = tap_axis(vertical_axis(d), false);
   p.x = tap_axis(horizontal_axis(d), false);
   p.images = static_cast<int>(d.n);
@@ -228,25 +229,26 @@ double weight_ns(const ConvWeight& p) {
   const WeightTile tile = weight_tile(p);
   const double at_once = tile.blocks_per_multiprocessor, blocks = static_cast<double>(p.blocks());
   const double pairs = use_of(p.y, 1).pairs * use_of(p.x, 1).pairs * p.image_blocks * p.unit.images;
-  const double flop = 2 * pairs * p.input_blocks * tile.inputs * p.output_blocks * tile.outputs;
+  const double flop = 2 * pairs * p.input_blocks * tile.inputs * p.output_blocks * tile.outputs * p.members;
   const double bytes = p.units_per_split * (unit_bytes(p) + (p.unit.warpgroups ? 0 : kUnitBytes));
   const double rate = p.unit.warpgroups ? kWarpgroupFlopPerNs : kFlopPerNs;
   const double rows_ns = p.unit.warpgroups && !p.one_tap() ? kRowNs * p.unit.rows * p.units_per_split : 0;
-  const double parts_bytes = 2.0 * sizeof(float) * static_cast<double>(p.parts.elements());  // written and read
+  // Written and read.
+  const double parts_bytes = 2.0 * sizeof(float) * static_cast<double>(p.parts.elements()) * p.members;
   return waves(blocks / at_once) *
              (at_once * std::max(bytes / kBytesPerNs, flop / rate / blocks) + rows_ns + kBlockNs) +
          parts_bytes / kBytesPerNs / kMultiprocessors;
 }
 
 /// The fastest pass of those where every warp multiplies on its own.
-ConvWeight weight_of_warps(const Conv2dDims& d) {
-  ConvWeight best = conv_weight(d, {16, 1, 1}, 1);
+ConvWeight weight_of_warps(const Conv2dDims& d, int members) {
+  ConvWeight best = conv_weight(d, members, {16, 1, 1}, 1);
   const WeightTile tile = weight_tile(best);
   const int splits = splits_to_fill(best);
   double best_cost = std::numeric_limits<double>::infinity();
   for (const int images : {16, 32, 64, 128}) {
     for_each_rectangle(best.y, best.x, 64, [&](int rows, int columns) {
-      const ConvWeight p = conv_weight(d, {images, rows, columns}, splits);
+      const ConvWeight p = conv_weight(d, members, {images, rows, columns}, splits);
       if (shared_bytes(p) * tile.blocks_per_multiprocessor > kWeightShared) return;
       const double cost = p.units_per_split * (unit_bytes(p) + kUnitBytes);  // what a block reads
       if (cost >= best_cost) return;
@@ -260,12 +262,12 @@ ConvWeight weight_of_warps(const Conv2dDims& d) {
 
 }  // namespace
 
-ConvWeight conv_weight(const Conv2dDims& d, bool warpgroups) {
-  ConvWeight best = weight_of_warps(d);
+ConvWeight conv_weight(const Conv2dDims& d, int members, bool warpgroups) {
+  ConvWeight best = weight_of_warps(d, members);
   if (!warpgroups || d.ci % kPiece != 0 || d.co % kPiece != 0) return best;
   double best_ns = weight_ns(best);
   const auto consider = [&](const WeightUnit& unit) {
-    ConvWeight p = conv_weight(d, unit, 1);
+    ConvWeight p = conv_weight(d, members, unit, 1);
     if (shared_bytes(p) > kMostShared) return;
     set_splits(p, d, splits_to_fill(p));
     const double ns = weight_ns(p);

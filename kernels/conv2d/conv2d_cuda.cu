@@ -51,16 +51,18 @@ constexpr int kAddThreads = 256;
 
 /// Computes  dw[o, ky, kx, i] = sum over splits of parts[split, o, tap, i], 0 for taps without parts
 /// Shapes    parts as WeightParts says, dw [co, rows, columns, ci]
-/// Mapping   a thread owns one element, neighbours along i
+/// Mapping   a thread owns one element, neighbours along i: grid (elements of an output, outputs, convolutions)
 /// Memory    parts once, dw once
 /// Numerics  splits in ascending order
 template <class T>
 __global__ void __launch_bounds__(kAddThreads)
-    conv2d_add_parts_kernel(int rows, int columns, int inputs, WeightParts p, const T* parts, float* dw) {
+    conv2d_add_parts_kernel(int rows, int columns, int inputs, WeightParts p, const T* all_parts,
+                            const __grid_constant__ WeightGradients gradients) {
   const int e = static_cast<int>(blockIdx.x) * kAddThreads + static_cast<int>(threadIdx.x),
             o = static_cast<int>(blockIdx.y);
   const int count = rows * columns * inputs;
   if (e >= count) return;
+  const T* parts = all_parts + blockIdx.z * p.splits * p.split_stride;
   const int tap = e / inputs, i = e % inputs;
   const int ky = tap / columns - p.first_tap_y, kx = tap % columns - p.first_tap_x;
   float sum = 0;
@@ -69,7 +71,7 @@ __global__ void __launch_bounds__(kAddThreads)
 #pragma unroll 16
     for (int split = 0; split < p.splits; ++split) sum += to_float(part[split * p.split_stride]);
   }
-  dw[static_cast<std::int64_t>(o) * count + e] = sum;
+  gradients.dw[blockIdx.z][static_cast<std::int64_t>(o) * count + e] = sum;
 }
 
 int padded(std::int64_t size, int tile) { return static_cast<int>(round_up(size, tile)); }
@@ -121,16 +123,21 @@ WeightParts live_weight_parts(const Conv2dDims& d, int splits) {
 }
 
 template <class T>
-void add_weight_parts(const Conv2dDims& d, const WeightParts& p, const T* parts, float* dw, Stream stream) {
+void add_weight_parts(const Conv2dDims& d, const WeightParts& p, const T* parts, const WeightGradients& gradients,
+                      Stream stream) {
   const TapWindow stored = stored_window(d);
   const auto blocks = static_cast<unsigned>((stored.count() * d.ci + kAddThreads - 1) / kAddThreads);
-  launch("conv2d_add_parts", {.grid = {blocks, static_cast<unsigned>(d.co)}, .block = kAddThreads}, stream,
-         conv2d_add_parts_kernel<T>, static_cast<int>(stored.rows), static_cast<int>(stored.columns),
-         static_cast<int>(d.ci), p, parts, dw);
+  launch(
+      "conv2d_add_parts",
+      {.grid = {blocks, static_cast<unsigned>(d.co), static_cast<unsigned>(gradients.members)}, .block = kAddThreads},
+      stream, conv2d_add_parts_kernel<T>, static_cast<int>(stored.rows), static_cast<int>(stored.columns),
+      static_cast<int>(d.ci), p, parts, gradients);
 }
 
-template void add_weight_parts<float>(const Conv2dDims&, const WeightParts&, const float*, float*, Stream);
-template void add_weight_parts<Bf16>(const Conv2dDims&, const WeightParts&, const Bf16*, float*, Stream);
+template void add_weight_parts<float>(const Conv2dDims&, const WeightParts&, const float*, const WeightGradients&,
+                                      Stream);
+template void add_weight_parts<Bf16>(const Conv2dDims&, const WeightParts&, const Bf16*, const WeightGradients&,
+                                     Stream);
 
 namespace {
 
@@ -197,20 +204,43 @@ class ProductPlan : public Conv2dMomentsPlan {
 };
 
 /// Backward weight in bf16. Workspace: the parts.
-class WeightPlan : public Conv2dPlan {
+class WeightPlan : public Conv2dWeightsPlan {
  public:
-  explicit WeightPlan(const Conv2dDims& d) : dims_(d), weight_(conv_weight(d, conv_has_warpgroups())) {}
-  [[nodiscard]] std::size_t workspace_bytes() const override { return sizeof(float) * weight_.parts.elements(); }
-  void run(const void* a, const void* b, void* result, bool /*accumulate*/, std::byte* workspace,
-           Stream stream) const override {
+  WeightPlan(const Conv2dDims& d, int members) : dims_(d), weight_(conv_weight(d, members, conv_has_warpgroups())) {}
+  [[nodiscard]] std::size_t workspace_bytes() const override {
+    return sizeof(float) * weight_.parts.elements() * static_cast<std::size_t>(weight_.members);
+  }
+  void run(std::span<const Conv2dMember> members, std::byte* workspace, Stream stream) const override {
     auto* parts = reinterpret_cast<float*>(workspace);
-    conv_weight_run(weight_, static_cast<const Bf16*>(a), static_cast<const Bf16*>(b), parts, stream);
-    add_weight_parts(dims_, weight_.parts, parts, static_cast<float*>(result), stream);
+    WeightOperands operands;
+    WeightGradients gradients{.members = weight_.members};
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      operands.dy[i] = static_cast<const Bf16*>(members[i].dy);
+      operands.x[i] = static_cast<const Bf16*>(members[i].x);
+      gradients.dw[i] = members[i].dw;
+    }
+    conv_weight_run(weight_, operands, parts, stream);
+    add_weight_parts(dims_, weight_.parts, parts, gradients, stream);
   }
 
  private:
   Conv2dDims dims_;
   ConvWeight weight_;
+};
+
+/// The same of one convolution.
+class OneWeightPlan : public Conv2dPlan {
+ public:
+  explicit OneWeightPlan(const Conv2dDims& d) : plan_(d, 1) {}
+  [[nodiscard]] std::size_t workspace_bytes() const override { return plan_.workspace_bytes(); }
+  void run(const void* a, const void* b, void* result, bool /*accumulate*/, std::byte* workspace,
+           Stream stream) const override {
+    const Conv2dMember member{a, b, static_cast<float*>(result)};
+    plan_.run({&member, 1}, workspace, stream);
+  }
+
+ private:
+  WeightPlan plan_;
 };
 
 /// Forward in bf16 for few input channels. Workspace: moments where the plan is made for them.
@@ -253,7 +283,7 @@ class StemWeightPlan : public Conv2dPlan {
            Stream stream) const override {
     auto* parts = reinterpret_cast<float*>(workspace);
     conv_stem_weight(stem_, static_cast<const Bf16*>(a), static_cast<const Bf16*>(b), parts, stream);
-    add_weight_parts(dims_, parts_, parts, static_cast<float*>(result), stream);
+    add_weight_parts(dims_, parts_, parts, {{static_cast<float*>(result)}}, stream);
   }
 
  private:
@@ -269,12 +299,16 @@ std::unique_ptr<Conv2dMomentsPlan> conv2d_moments_plan(const Conv2dDims& d) {
   return std::make_unique<ProductPlan>(Conv2dPass::forward, d, true);
 }
 
+std::unique_ptr<Conv2dWeightsPlan> conv2d_weights_plan(const Conv2dDims& d, int members) {
+  return std::make_unique<WeightPlan>(d, members);
+}
+
 template <>
 std::unique_ptr<Conv2dPlan> conv2d_plan<Bf16>(Conv2dPass pass, const Conv2dDims& d) {
   if (pass == Conv2dPass::forward && conv_stem_fits(d, false)) return std::make_unique<StemPlan>(d, false);
   if (pass == Conv2dPass::backward_weight) {
     if (conv_stem_fits(d, true)) return std::make_unique<StemWeightPlan>(d);
-    return std::make_unique<WeightPlan>(d);
+    return std::make_unique<OneWeightPlan>(d);
   }
   return std::make_unique<ProductPlan>(pass, d, false);
 }

@@ -80,21 +80,24 @@ struct WeightUnit {
   bool warpgroups = false;
 };
 
-/// A backward-weight pass as products of matrices on tensor cores.
+/// A backward-weight pass of one or more convolutions of the same sizes (members) as products of matrices on tensor
+/// cores.
 struct ConvWeight {
   TapAxis y, x;
+  int members = 1;
   int images = 0, inputs = 0, outputs = 0;  ///< n, ci, co
   WeightUnit unit;
   int source_cells = 0;  ///< of the largest unit, or where warpgroups multiply of a row of it
   int image_blocks = 0, column_blocks = 0, row_blocks = 0;
   int units_per_split = 0;
-  /// Of the grid, in this order; then come the splits.
+  /// Of the grid, in this order; then come the splits and the members.
   int input_blocks = 0, output_blocks = 0, tap_column_blocks = 0, tap_row_blocks = 0;
-  WeightParts parts;
+  WeightParts parts;  ///< of a member; those of the next one follow
   [[nodiscard]] bool one_tap() const { return y.taps * x.taps == 1; }
   [[nodiscard]] __host__ __device__ int units() const { return image_blocks * column_blocks * row_blocks; }
   [[nodiscard]] std::size_t blocks() const {
-    return static_cast<std::size_t>(input_blocks) * output_blocks * tap_column_blocks * tap_row_blocks * parts.splits;
+    return static_cast<std::size_t>(input_blocks) * output_blocks * tap_column_blocks * tap_row_blocks * parts.splits *
+           members;
   }
 };
 
@@ -110,15 +113,19 @@ WeightTile weight_tile(const ConvWeight& p);
 inline constexpr int kWeightSourceStages = 4, kWeightResultStages = 2;
 
 /// The pass with the unit and the number of splits that suit its sizes; `warpgroups`: whether they may multiply.
-ConvWeight conv_weight(const Conv2dDims& d, bool warpgroups);
+ConvWeight conv_weight(const Conv2dDims& d, int members, bool warpgroups);
 /// The same with given ones.
-ConvWeight conv_weight(const Conv2dDims& d, const WeightUnit& unit, int splits);
+ConvWeight conv_weight(const Conv2dDims& d, int members, const WeightUnit& unit, int splits);
 std::size_t shared_bytes(const ConvWeight& p);
 
-/// dy [n, ho, wo, co], x [n, h, w, ci] -> parts.
-void conv_weight_run(const ConvWeight& p, const Bf16* dy, const Bf16* x, float* parts, Stream stream);
+/// dy [n, ho, wo, co] and x [n, h, w, ci] of each member.
+struct WeightOperands {
+  const Bf16 *dy[kMostConv2dMembers] = {}, *x[kMostConv2dMembers] = {};
+};
+/// operands -> parts.
+void conv_weight_run(const ConvWeight& p, const WeightOperands& operands, float* parts, Stream stream);
 /// What conv_weight_run does where warpgroups multiply.
-void conv_weight_wgmma_run(const ConvWeight& p, const Bf16* dy, const Bf16* x, float* parts, Stream stream);
+void conv_weight_wgmma_run(const ConvWeight& p, const WeightOperands& operands, float* parts, Stream stream);
 
 /// Forward and backward weight for few input channels, on tensor cores: the depth of the product is a whole patch of
 /// the image, gathered from shared memory. The order of a patch is (ky, kx, i), rows of taps rounded up to even sizes.

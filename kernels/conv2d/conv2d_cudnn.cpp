@@ -167,7 +167,7 @@ class CudnnPlan : public Conv2dPlan {
     auto* weights = reinterpret_cast<T*>(workspace);
     if constexpr (Pass::kPass == Conv2dPass::backward_weight) {
       run_algorithm(b, a, weights, false, own, stream);
-      add_weight_parts<T>(dims_, cudnn_weight_parts(dims_), weights, static_cast<float*>(result), stream);
+      add_weight_parts<T>(dims_, cudnn_weight_parts(dims_), weights, {{static_cast<float*>(result)}}, stream);
     } else {
       pack_weights(cudnn_weights(dims_), static_cast<const float*>(b), weights, stream);
       constexpr bool kForward = Pass::kPass == Conv2dPass::forward;

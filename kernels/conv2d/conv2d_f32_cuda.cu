@@ -145,7 +145,7 @@ class F32ProductPlan : public Conv2dPlan {
 /// Backward weight. Workspace: the parts.
 class F32WeightPlan : public Conv2dPlan {
  public:
-  explicit F32WeightPlan(const Conv2dDims& d) : dims_(d), weight_(conv_weight(d, {16, 1, 1}, 1)) {
+  explicit F32WeightPlan(const Conv2dDims& d) : dims_(d), weight_(conv_weight(d, 1, {16, 1, 1}, 1)) {
     constexpr int kBlocks = 528, kFewestImages = 16;  // four blocks for each multiprocessor of an H100
     const int columns = weight_.y.taps * weight_.x.taps * weight_.inputs;
     tiles_ = {f32_product_tiles(columns), f32_product_tiles(weight_.outputs)};
@@ -161,7 +161,7 @@ class F32WeightPlan : public Conv2dPlan {
            {.grid = {tiles_.x, tiles_.y, static_cast<unsigned>(weight_.parts.splits)}, .block = P::kThreads}, stream,
            conv2d_f32_weight_kernel, weight_, images_per_split_, static_cast<const float*>(a),
            static_cast<const float*>(b), parts);
-    add_weight_parts(dims_, weight_.parts, parts, static_cast<float*>(result), stream);
+    add_weight_parts(dims_, weight_.parts, parts, {{static_cast<float*>(result)}}, stream);
   }
 
  private:

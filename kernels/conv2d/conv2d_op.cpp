@@ -50,8 +50,8 @@ class Conv2dState : public OpState {
     const std::size_t of_moments = moments_ ? cpu::batch_norm_workspace_bytes(moment_dims(dims_)) : 0;
     return std::max(plan_->workspace_bytes(), of_moments);
   }
-  void run(const RunContext& c) const {
-    plan_->run(c.in<float>(0), c.in<float>(1), c.out<float>(0), c.accumulate(0), c.workspace());
+  void run(const RunContext& c, std::size_t input = 0, std::size_t output = 0) const {
+    plan_->run(c.in<float>(input), c.in<float>(input + 1), c.out<float>(output), c.accumulate(output), c.workspace());
     if (!moments_) return;
     cpu::batch_norm_statistics(moment_dims(dims_), c.out<float>(0), c.out<float>(1), c.out<float>(2), c.workspace());
   }
@@ -140,6 +140,65 @@ void Conv2dBackwardWeightOp::run_cpu(const RunContext& c) const { c.state<Conv2d
 
 Work Conv2dBackwardWeightOp::work(const Specs& inputs, const Specs& /*outputs*/) const {
   return conv2d_work(dims_, inputs[0].dtype);
+}
+
+Specs Conv2dBackwardWeightsOp::infer(const Specs& inputs) const {
+  if (inputs.size() != 2 * static_cast<std::size_t>(members_)) {
+    throw ShapeError(
+        fmt::format("[{}] {} members: expected dy and x of each, got {} inputs", type(), members_, inputs.size()));
+  }
+  for (std::size_t i = 0; i < inputs.size(); i += 2) {
+    expect_spec(type(), "dy", inputs[i], y_spec(dims_, inputs[0].dtype));
+    expect_spec(type(), "x", inputs[i + 1], x_spec(dims_, inputs[0].dtype));
+  }
+  return Specs(static_cast<std::size_t>(members_), w_spec(dims_));
+}
+
+std::unique_ptr<OpState> Conv2dBackwardWeightsOp::prepare(const Specs& /*inputs*/, const Specs& /*outputs*/) const {
+  return std::make_unique<Conv2dState>(Conv2dPass::backward_weight, dims_);
+}
+
+void Conv2dBackwardWeightsOp::run_cpu(const RunContext& c) const {
+  for (std::size_t i = 0; i < static_cast<std::size_t>(members_); ++i) c.state<Conv2dState>().run(c, 2 * i, i);
+}
+
+Work Conv2dBackwardWeightsOp::work(const Specs& inputs, const Specs& /*outputs*/) const {
+  Work work = conv2d_work(dims_, inputs[0].dtype);
+  for (double* share : {&work.flop, &work.bytes, &work.dense_flop}) *share *= members_;
+  return work;
+}
+
+void group_conv2d_weight_gradients(Graph& graph) {
+  // The sizes of a node that can wait: nobody reads its result before the end of the backward pass.
+  const auto dims_at = [&](std::size_t i) -> const Conv2dDims* {
+    const Node& node = graph.nodes()[i];
+    const auto* op = dynamic_cast<const Conv2dBackwardWeightOp*>(node.op.get());
+    const bool can_wait = op != nullptr && graph.spec(node.inputs[0]).dtype == DType::bf16 &&
+                          graph.info(node.outputs[0]).storage == Storage::persistent;
+    return can_wait ? &op->dims() : nullptr;
+  };
+  for (std::size_t first = 0; first < graph.nodes().size();) {
+    std::vector<std::size_t> positions;
+    for (std::size_t i = first; dims_at(first) != nullptr && i < graph.nodes().size(); ++i) {
+      const Conv2dDims* dims = dims_at(i);
+      if (dims != nullptr && *dims == *dims_at(first) && positions.size() < kMostConv2dMembers) positions.push_back(i);
+    }
+    if (positions.size() < 2) {
+      ++first;
+      continue;
+    }
+    Node group{fmt::format("{}_and_{}_more", graph.nodes()[positions.back()].name, positions.size() - 1),
+               std::make_shared<Conv2dBackwardWeightsOp>(*dims_at(first), static_cast<int>(positions.size())),
+               {},
+               {},
+               std::vector<bool>(positions.size(), false)};
+    for (const std::size_t i : positions) {
+      const Node& node = graph.nodes()[i];
+      group.inputs.insert(group.inputs.end(), node.inputs.begin(), node.inputs.end());
+      group.outputs.push_back(node.outputs[0]);
+    }
+    graph.replace_nodes(positions, std::move(group));
+  }
 }
 
 TensorId conv2d(Graph& graph, const std::string& name, TensorId x, std::int64_t out_channels, std::int64_t kernel,

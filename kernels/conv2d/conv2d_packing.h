@@ -43,9 +43,14 @@ struct WeightParts {
 /// Parts of the live taps in the order [split][o][ky][kx][i].
 WeightParts live_weight_parts(const Conv2dDims& d, int splits);
 
-/// dw [co, rows, columns, ci] = the sum of the parts in ascending order, zero for taps that are not among them. T is
-/// float or Bf16.
+/// Where the gradients [co, rows, columns, ci] of one or more convolutions go.
+struct WeightGradients {
+  float* dw[kMostConv2dMembers] = {};
+  int members = 1;
+};
+/// dw of each = the sum of its parts in ascending order, zero for taps that are not among them. T is float or Bf16.
 template <class T>
-void add_weight_parts(const Conv2dDims& d, const WeightParts& p, const T* parts, float* dw, Stream stream);
+void add_weight_parts(const Conv2dDims& d, const WeightParts& p, const T* parts, const WeightGradients& gradients,
+                      Stream stream);
 
 }  // namespace roap::cuda

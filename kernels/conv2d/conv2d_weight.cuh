@@ -9,8 +9,9 @@ namespace roap::cuda {
 
 /// What a block owns.
 struct WeightBlock {
-  int first_input, first_output, first_tap_row, first_tap_column, first_unit, units, split;
-  TapAxis y, x;  ///< with its taps only
+  int first_input, first_output, first_tap_row, first_tap_column, first_unit, units;
+  int member, part;  ///< part: the split's among those of all members
+  TapAxis y, x;      ///< with its taps only
 };
 
 /// Tile: kTapsAlong, kOutputs and kInputs of a block.
@@ -25,10 +26,11 @@ __device__ __forceinline__ WeightBlock weight_block(const ConvWeight& p) {
   b.first_tap_column = block % p.tap_column_blocks * Tile::kTapsAlong;
   block /= p.tap_column_blocks;
   b.first_tap_row = block % p.tap_row_blocks * Tile::kTapsAlong;
-  b.split = block / p.tap_row_blocks;
+  b.part = block / p.tap_row_blocks;
+  b.member = b.part / p.parts.splits;
   b.y = tap_window(p.y, b.first_tap_row, Tile::kTapsAlong);
   b.x = tap_window(p.x, b.first_tap_column, Tile::kTapsAlong);
-  b.first_unit = b.split * p.units_per_split;
+  b.first_unit = b.part % p.parts.splits * p.units_per_split;
   b.units = min(p.units_per_split, p.units() - b.first_unit);
   return b;
 }

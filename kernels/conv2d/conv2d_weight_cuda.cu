@@ -127,7 +127,7 @@ __device__ __forceinline__ void store_sums(const Sums<Tiles>& sums, const ConvWe
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize, lane = static_cast<int>(threadIdx.x) % kWarpSize;
   const int first_output = b.first_output + warp % Tiles::kWarpsM * 16 * Tiles::kTilesM + lane / 4;
   const int first_input = b.first_input + warp / Tiles::kWarpsM * 8 * Tiles::kTilesN + lane % 4 * 2;
-  float* part = parts + b.split * p.parts.split_stride;
+  float* part = parts + b.part * p.parts.split_stride;
 #pragma unroll
   for (int tap = 0; tap < Tiles::kTaps; ++tap) {
     const int ky = tap / Tiles::kTapsAlong, kx = tap % Tiles::kTapsAlong;
@@ -167,8 +167,9 @@ __device__ __forceinline__ void store_sums(const Sums<Tiles>& sums, const ConvWe
 /// Limits    a split's parts have fewer than 2^31 elements
 template <class Tiles, bool kVectors>
 __global__ void __launch_bounds__(Tiles::kThreads, Tiles::kMinBlocks)
-    conv2d_weight_kernel(ConvWeight p, const Bf16* dy, const Bf16* x, float* parts) {
+    conv2d_weight_kernel(ConvWeight p, const __grid_constant__ WeightOperands operands, float* parts) {
   const WeightBlock b = weight_block<Tiles>(p);
+  const Bf16 *dy = operands.dy[b.member], *x = operands.x[b.member];
   int* list = reinterpret_cast<int*>(UnitStage<Tiles>(p, 1).x + p.source_cells * p.unit.images * Tiles::kInputs);
   Sums<Tiles> sums = {};
   load_unit<Tiles, kVectors>(p, b, 0, dy, x);
@@ -191,23 +192,23 @@ __global__ void __launch_bounds__(Tiles::kThreads, Tiles::kMinBlocks)
 }
 
 template <class Tiles, bool kVectors>
-void launch_weight(const ConvWeight& p, const Bf16* dy, const Bf16* x, float* parts, Stream stream) {
+void launch_weight(const ConvWeight& p, const WeightOperands& operands, float* parts, Stream stream) {
   launch("conv2d_backward_weight",
          {.grid = static_cast<unsigned>(p.blocks()), .block = Tiles::kThreads, .shared_bytes = shared_bytes(p)}, stream,
-         conv2d_weight_kernel<Tiles, kVectors>, p, dy, x, parts);
+         conv2d_weight_kernel<Tiles, kVectors>, p, operands, parts);
 }
 
 }  // namespace
 
-void conv_weight_run(const ConvWeight& p, const Bf16* dy, const Bf16* x, float* parts, Stream stream) {
-  if (p.unit.warpgroups) return conv_weight_wgmma_run(p, dy, x, parts, stream);
+void conv_weight_run(const ConvWeight& p, const WeightOperands& operands, float* parts, Stream stream) {
+  if (p.unit.warpgroups) return conv_weight_wgmma_run(p, operands, parts, stream);
   const bool vectors = p.inputs % kPiece == 0 && p.outputs % kPiece == 0;
   if (p.one_tap()) {
-    vectors ? launch_weight<OneTap, true>(p, dy, x, parts, stream)
-            : launch_weight<OneTap, false>(p, dy, x, parts, stream);
+    vectors ? launch_weight<OneTap, true>(p, operands, parts, stream)
+            : launch_weight<OneTap, false>(p, operands, parts, stream);
   } else {
-    vectors ? launch_weight<ManyTaps, true>(p, dy, x, parts, stream)
-            : launch_weight<ManyTaps, false>(p, dy, x, parts, stream);
+    vectors ? launch_weight<ManyTaps, true>(p, operands, parts, stream)
+            : launch_weight<ManyTaps, false>(p, operands, parts, stream);
   }
 }
 

@@ -34,6 +34,11 @@ __device__ __forceinline__ Bf16* result_stage(const ConvWeight& p, int stage) {
   return source_stage(p, kWeightSourceStages) + stage * row_elements(p, p.unit.columns);
 }
 
+/// Of each member.
+struct MemberMaps {
+  CUtensorMap dy[kMostConv2dMembers], x[kMostConv2dMembers];
+};
+
 struct RowBarriers {
   std::uint64_t source_full[kWeightSourceStages], source_empty[kWeightSourceStages];
   std::uint64_t result_full[kWeightResultStages], result_empty[kWeightResultStages];
@@ -187,22 +192,21 @@ __device__ __forceinline__ void multiply_rows(RowTile::Sums& sums, const ConvWei
 ///           16 kSlices images
 template <int kSlices>
 __global__ void __launch_bounds__(RowTile::kThreads, 1)
-    conv2d_weight_wgmma_kernel(ConvWeight p, const __grid_constant__ CUtensorMap dy,
-                               const __grid_constant__ CUtensorMap x, float* parts) {
+    conv2d_weight_wgmma_kernel(ConvWeight p, const __grid_constant__ MemberMaps maps, float* parts) {
   ROAP_SHARED(barriers, RowBarriers);
   const WeightBlock b = weight_block<RowTile>(p);
   const int warp = uniform_warp();
   if (threadIdx.x == 0) barriers.init();
   __syncthreads();
   if (warp == RowTile::kConsumerWarps) {
-    if (threadIdx.x % kWarpSize == 0) copy_rows(p, b, dy, x, barriers);
+    if (threadIdx.x % kWarpSize == 0) copy_rows(p, b, maps.dy[b.member], maps.x[b.member], barriers);
     return;
   }
   const int tap_row = warp / 4;
   RowTile::Sums sums = {};
   multiply_rows<kSlices>(sums, p, b, tap_row, barriers);
   if (tap_row >= b.y.taps) return;
-  float* row = parts + b.split * p.parts.split_stride + (b.first_tap_row + tap_row) * p.parts.ky_stride;
+  float* row = parts + b.part * p.parts.split_stride + (b.first_tap_row + tap_row) * p.parts.ky_stride;
 #pragma unroll
   for (int tap = 0; tap < RowTile::kTapsAlong; ++tap) {
     if (tap >= b.x.taps) continue;
@@ -229,28 +233,40 @@ struct OneTapSteps {
   }
 };
 
-void launch_one_tap(const ConvWeight& p, const Bf16* dy, const Bf16* x, float* parts, Stream stream) {
-  const CUtensorMap of_dy =
-      outer_operand(dy, p.images, static_cast<std::int64_t>(p.y.results) * p.x.results * p.outputs);
-  const CUtensorMap of_x = outer_operand(x, p.images, static_cast<std::int64_t>(p.y.sources) * p.x.sources * p.inputs);
-  launch_outer_products("conv2d_backward_weight_wgmma", OneTapSteps{p}, p.parts.splits, of_dy, of_x,
+/// Elements of an image of dy and of x.
+std::int64_t result_elements(const ConvWeight& p) {
+  return static_cast<std::int64_t>(p.y.results) * p.x.results * p.outputs;
+}
+std::int64_t source_elements(const ConvWeight& p) {
+  return static_cast<std::int64_t>(p.y.sources) * p.x.sources * p.inputs;
+}
+
+void launch_one_tap(const ConvWeight& p, const WeightOperands& operands, float* parts, Stream stream) {
+  OuterOperands maps;
+  for (int i = 0; i < p.members; ++i) {
+    maps.a[i] = outer_operand(operands.dy[i], p.images, result_elements(p));
+    maps.b[i] = outer_operand(operands.x[i], p.images, source_elements(p));
+  }
+  launch_outer_products("conv2d_backward_weight_wgmma", OneTapSteps{p}, {p.members, p.parts.splits}, maps,
                         {p.outputs, p.inputs, parts, p.parts.split_stride, p.parts.o_stride}, stream);
 }
 
 }  // namespace
 
-void conv_weight_wgmma_run(const ConvWeight& p, const Bf16* dy, const Bf16* x, float* parts, Stream stream) {
-  if (p.one_tap()) return launch_one_tap(p, dy, x, parts, stream);
+void conv_weight_wgmma_run(const ConvWeight& p, const WeightOperands& operands, float* parts, Stream stream) {
+  if (p.one_tap()) return launch_one_tap(p, operands, parts, stream);
   const auto map = [&](const Bf16* of, std::int64_t row) {
     return tensor_map_2d(of, {.rows = p.images, .columns = row, .row_stride = row},
                          {.rows = static_cast<std::uint32_t>(p.unit.images), .columns = RowTile::kChannels});
   };
-  const CUtensorMap of_dy = map(dy, static_cast<std::int64_t>(p.y.results) * p.x.results * p.outputs);
-  const CUtensorMap of_x = map(x, static_cast<std::int64_t>(p.y.sources) * p.x.sources * p.inputs);
+  MemberMaps maps;
+  for (int i = 0; i < p.members; ++i) {
+    maps.dy[i] = map(operands.dy[i], result_elements(p));
+    maps.x[i] = map(operands.x[i], source_elements(p));
+  }
   launch("conv2d_backward_weight_wgmma",
          {.grid = static_cast<unsigned>(p.blocks()), .block = RowTile::kThreads, .shared_bytes = shared_bytes(p)},
-         stream, p.unit.images == 32 ? conv2d_weight_wgmma_kernel<2> : conv2d_weight_wgmma_kernel<4>, p, of_dy, of_x,
-         parts);
+         stream, p.unit.images == 32 ? conv2d_weight_wgmma_kernel<2> : conv2d_weight_wgmma_kernel<4>, p, maps, parts);
 }
 
 }  // namespace roap::cuda

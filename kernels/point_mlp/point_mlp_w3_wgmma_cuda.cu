@@ -26,8 +26,10 @@ void point_mlp_backward_w3_wgmma(const PointMlpDims& d, const PointMlpWinners& w
   static_assert(kPointMlpPaddedRows % kOuterDepth == 0);
   const std::int64_t rows = point_mlp_most_winners(d), width = PointMlpWidth(d).width;
   const int hidden = static_cast<int>(d.hidden);
-  launch_outer_products("point_mlp_backward_w3_wgmma", WinningRows{winners.rows}, parts.w3_parts,
-                        outer_operand(matrices.dz2, rows, width), outer_operand(matrices.a1, rows, width),
+  OuterOperands operands;
+  operands.a[0] = outer_operand(matrices.dz2, rows, width);
+  operands.b[0] = outer_operand(matrices.a1, rows, width);
+  launch_outer_products("point_mlp_backward_w3_wgmma", WinningRows{winners.rows}, {1, parts.w3_parts}, operands,
                         {hidden, hidden, parts.w3, d.hidden * d.hidden, d.hidden}, stream);
 }
 

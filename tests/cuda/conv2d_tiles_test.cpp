@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <deque>
 #include <utility>
 #include <vector>
 
@@ -157,6 +158,7 @@ struct UnitCase {
   Conv2dDims dims;
   cuda::WeightUnit unit;
   int splits;
+  int members = 1;
 };
 
 class WeightUnits : public testing::TestWithParam<UnitCase> {
@@ -165,22 +167,31 @@ class WeightUnits : public testing::TestWithParam<UnitCase> {
 };
 
 TEST_P(WeightUnits, MatchReference) {
-  const auto& [d, unit, splits] = GetParam();
+  const auto& [d, unit, splits, members] = GetParam();
   if (unit.warpgroups && !cuda::conv_has_warpgroups()) GTEST_SKIP() << "not sm_90a";
   const Sizes sizes(d);
-  const std::vector<double> dy = whole_numbers(sizes.y, 1), x = whole_numbers(sizes.x, 2);
-  const DeviceBf16 device_dy(dy), device_x(x);
-  const cuda::ConvWeight p = cuda::conv_weight(d, unit, splits);
+  const cuda::ConvWeight p = cuda::conv_weight(d, members, unit, splits);
+  std::deque<DeviceBf16> device_dy, device_x;
+  std::vector<std::vector<double>> expected(static_cast<std::size_t>(members), zeros(sizes.w));
+  cuda::WeightOperands operands;
+  for (int i = 0; i < members; ++i) {
+    const std::vector<double> dy = whole_numbers(sizes.y, 2 * i + 1), x = whole_numbers(sizes.x, 2 * i + 2);
+    reference::conv2d_backward_weight(d, dy.data(), x.data(), expected[static_cast<std::size_t>(i)].data());
+    operands.dy[i] = device_dy.emplace_back(dy).get();
+    operands.x[i] = device_x.emplace_back(x).get();
+  }
   const auto stream = backend_of(DeviceKind::cuda).stream();
-  std::vector<double> expected = zeros(sizes.w);
-  reference::conv2d_backward_weight(d, dy.data(), x.data(), expected.data());
   for (const int seed : {1, 2}) {
     set_schedule(seed);
-    const DeviceFloat parts(zeros(static_cast<std::int64_t>(p.parts.elements())));
-    DeviceFloat dw(whole_numbers(sizes.w, 3));
-    cuda::conv_weight_run(p, device_dy.get(), device_x.get(), parts.get(), stream);
-    cuda::add_weight_parts(d, p.parts, parts.get(), dw.get(), stream);
-    ASSERT_EQ(dw.values(), expected) << "schedule " << seed;
+    const DeviceFloat parts(zeros(static_cast<std::int64_t>(p.parts.elements()) * members));
+    std::deque<DeviceFloat> dw;
+    cuda::WeightGradients gradients{.members = members};
+    for (int i = 0; i < members; ++i) gradients.dw[i] = dw.emplace_back(whole_numbers(sizes.w, 3)).get();
+    cuda::conv_weight_run(p, operands, parts.get(), stream);
+    cuda::add_weight_parts(d, p.parts, parts.get(), gradients, stream);
+    for (std::size_t i = 0; i < dw.size(); ++i) {
+      ASSERT_EQ(dw[i].values(), expected[i]) << "member " << i << ", schedule " << seed;
+    }
     if (!unit.warpgroups) break;
   }
 }
@@ -203,13 +214,18 @@ std::vector<UnitCase> unit_cases() {
           {{70, 1, 1, 72, 136, 3, 3, 1, 1}, {64, 1, 1, true}, 2},
           {{20, 6, 5, 40, 8, 1, 1, 2, 0}, {64, 1, 1, true}, 3},
           {{130, 2, 3, 264, 272, 1, 1, 1, 1}, {64, 1, 1, true}, 4},
-          {{600, 1, 1, 128, 64, 1, 1, 1, 0}, {64, 1, 1, true}, 1}};
+          {{600, 1, 1, 128, 64, 1, 1, 1, 0}, {64, 1, 1, true}, 1},
+          // Several convolutions at a time.
+          {{35, 5, 6, 72, 72, 3, 3, 1, 1}, {16, 2, 2}, 4, 3},
+          {{20, 6, 5, 40, 8, 1, 1, 2, 0}, {16, 1, 4}, 3, 2},
+          {{35, 5, 6, 72, 72, 3, 3, 1, 1}, {32, 1, 2, true}, 3, 4},
+          {{130, 2, 3, 264, 272, 1, 1, 1, 0}, {64, 1, 1, true}, 2, 2}};
 }
 
 std::string unit_name(const testing::TestParamInfo<UnitCase>& info) {
-  const auto& [d, unit, splits] = info.param;
-  return fmt::format("{}_unit{}x{}x{}{}_splits{}", dims_text(d), unit.images, unit.rows, unit.columns,
-                     unit.warpgroups ? "_warpgroups" : "", splits);
+  const auto& [d, unit, splits, members] = info.param;
+  return fmt::format("{}_unit{}x{}x{}{}_splits{}_members{}", dims_text(d), unit.images, unit.rows, unit.columns,
+                     unit.warpgroups ? "_warpgroups" : "", splits, members);
 }
 
 INSTANTIATE_TEST_SUITE_P(Conv2d, WeightUnits, testing::ValuesIn(unit_cases()), unit_name);
@@ -242,7 +258,7 @@ TEST_F(Conv2dPacking, TapsThatWeightsDoNotHoldAreZeroAndGetNoGradient) {
   parts.first_tap_y = parts.first_tap_x = -1;
   parts.ky_stride = 3 * d.ci;
   parts.o_stride = 9 * d.ci;
-  cuda::add_weight_parts(d, parts, packed.get(), dw.get(), stream);
+  cuda::add_weight_parts(d, parts, packed.get(), {{dw.get()}}, stream);
   EXPECT_EQ(dw.values(), w);
 }
 
@@ -263,7 +279,7 @@ TEST(Conv2dChoice, LayersOfThePaperFitAndFillTheCard) {
       }
     }
     for (const bool warpgroups : {false, true}) {
-      const cuda::ConvWeight w = cuda::conv_weight(d, warpgroups);
+      const cuda::ConvWeight w = cuda::conv_weight(d, 1, warpgroups);
       EXPECT_LE(cuda::shared_bytes(w), (w.unit.warpgroups ? 226u : 160u) * 1024) << dims_text(d);
       EXPECT_GE(w.blocks(), kMultiprocessors * 2 / 3) << dims_text(d);
     }
@@ -284,14 +300,14 @@ TEST(Conv2dChoice, WarpgroupsMultiplyLargeProducts) {
     EXPECT_FALSE(cuda::conv_product(Conv2dPass::forward, d, true).tile.warpgroups) << dims_text(d);
   }
   for (const Conv2dDims& d : {centre, square, narrow}) {
-    EXPECT_TRUE(cuda::conv_weight(d, true).unit.warpgroups) << dims_text(d);
-    EXPECT_FALSE(cuda::conv_weight(d, false).unit.warpgroups) << dims_text(d);
+    EXPECT_TRUE(cuda::conv_weight(d, 1, true).unit.warpgroups) << dims_text(d);
+    EXPECT_FALSE(cuda::conv_weight(d, 1, false).unit.warpgroups) << dims_text(d);
   }
   // Rows of its maps do not begin where the copy engine can.
-  EXPECT_FALSE(cuda::conv_weight({3072, 1, 1, 508, 512, 3, 3, 1, 1}, true).unit.warpgroups);
+  EXPECT_FALSE(cuda::conv_weight({3072, 1, 1, 508, 512, 3, 3, 1, 1}, 1, true).unit.warpgroups);
   // The parity test has these cases, for the plans.
-  EXPECT_TRUE(cuda::conv_weight({17, 8, 8, 64, 64, 3, 3, 1, 1}, true).unit.warpgroups);
-  EXPECT_TRUE(cuda::conv_weight({19, 1, 1, 512, 512, 3, 3, 1, 1}, true).unit.warpgroups);
+  EXPECT_TRUE(cuda::conv_weight({17, 8, 8, 64, 64, 3, 3, 1, 1}, 1, true).unit.warpgroups);
+  EXPECT_TRUE(cuda::conv_weight({19, 1, 1, 512, 512, 3, 3, 1, 1}, 1, true).unit.warpgroups);
   EXPECT_TRUE(cuda::conv_product(Conv2dPass::forward, {1100, 1, 1, 64, 512, 1, 1, 1, 0}, true).tile.warpgroups);
   EXPECT_TRUE(cuda::conv_product(Conv2dPass::backward_data, {1100, 1, 1, 512, 64, 1, 1, 1, 0}, true).tile.warpgroups);
 }
