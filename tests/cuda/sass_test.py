@@ -33,6 +33,7 @@ PRODUCTS = [
     ("point_mlp", "point_mlp_maxima_wgmma_kernel", WGMMA),
     ("point_mlp", "point_mlp_values_mma_kernel", ANY_PRODUCT),
     ("point_mlp", "point_mlp_backward_rows_mma_kernel", ANY_PRODUCT),
+    ("point_mlp", "point_mlp_backward_rows_wgmma_kernel", WGMMA),
     ("point_mlp", "point_mlp_backward_w3_mma_kernel", ANY_PRODUCT),
 ]
 # The others whose time grows with pairs, tasks or weights. Not here: what is done once per call on a few numbers, and
