@@ -36,16 +36,20 @@ struct BackwardBf16 {
   PointMlpRowMatrices<Bf16> matrices;
   PointMlpMatrixParts matrix_parts;
   PointMlpBf16Parts parts;
+  bool wgmma;
 };
 
-BackwardBf16 lay_out_bf16(const PointMlpDims& d, bool warpgroups, const PointMlpInputs<float>& in,
+BackwardBf16 lay_out_bf16(const PointMlpDims& d, const PointMlpOptions& options, const PointMlpInputs<float>& in,
                           WorkspaceCutter& workspace) {
+  const bool wgmma = point_mlp_uses_wgmma(d, options);
   BackwardBf16 b{take_point_mlp_rows(d, in, workspace),
                  take_point_mlp_bf16_weights(d, true, workspace),
                  take_point_mlp_winners(d, workspace),
                  take_point_mlp_row_matrices<Bf16>(d, workspace),
-                 take_point_mlp_matrix_parts(d, warpgroups, workspace),
-                 {}};
+                 take_point_mlp_matrix_parts(d, wgmma, workspace),
+                 {},
+                 wgmma};
+  b.weights.by_place = b.wgmma;
   const std::int64_t width = PointMlpWidth(d).width, columns = d.in + 1, scalars = columns * (columns + 1);
   const std::int64_t count = kPointMlpPieces * kPointMlpMmaParts * (kPointMlpBf16Vectors + columns);
   b.parts.vectors = workspace.take<float>(count * width);
@@ -89,16 +93,19 @@ void add_parts_bf16(const PointMlpDims& d, const BackwardBf16& b, const float* d
   list.tile_rows = kPointMlpMmaTileRows;
   const std::int64_t width = PointMlpWidth(d).width, columns = d.in + 1, scalars = columns * (columns + 1);
   const std::int64_t stride = (kPointMlpBf16Vectors + columns) * width;
+  const int blocks = b.wgmma ? point_mlp_backward_wgmma_blocks(d) : kPointMlpPieces;
+  const int vector_parts = b.wgmma ? 1 : kPointMlpMmaParts, scalar_parts = b.wgmma ? 2 : 1;  // of a block
   const auto add = [&](std::int64_t vector, float* out, std::int64_t count) {
-    list.add({b.parts.vectors + vector * width, out, kPointMlpPieces * kPointMlpMmaParts, stride, count, 1,
-              kPointMlpMmaParts});
+    list.add(
+        {b.parts.vectors + vector * width, out, blocks * vector_parts, stride, count, 1, b.wgmma ? 0 : vector_parts});
   };
   add(kBf16Gamma4, dw.gamma4, d.hidden);
   add(kBf16Beta4, dw.beta4, d.hidden);
   add(kBf16B3, dw.b3, d.hidden);
   add(kBf16Beta1, dw.beta1, d.hidden);
   add(kPointMlpBf16Vectors, b.parts.first, columns * width);
-  list.add({b.parts.scalars, b.parts.first + columns * width, kPointMlpPieces, scalars, scalars, 1, 1});
+  list.add({b.parts.scalars, b.parts.first + columns * width, blocks * scalar_parts, scalars, scalars, 1,
+            b.wgmma ? 0 : scalar_parts});
   add_point_mlp_parts(list, b.winners, stream);
   point_mlp_first_gradients(d, b.weights, b.parts, dw, stream);
 }
@@ -109,7 +116,7 @@ std::size_t point_mlp_backward_workspace(const PointMlpDims& d, const PointMlpOp
   if (!point_mlp_fused(d)) return point_mlp_layers_backward_workspace(d);
   WorkspaceCutter workspace(nullptr);
   if (options.math == ProductMath::bf16) {
-    lay_out_bf16(d, point_mlp_uses_wgmma(d, options), {}, workspace);
+    lay_out_bf16(d, options, {}, workspace);
   } else {
     lay_out_f32(d, {}, workspace);
   }
@@ -133,13 +140,17 @@ void point_mlp_backward(const PointMlpDims& d, const PointMlpOptions& options, c
       point_mlp_backward_symbols(b.rows, b.winners, b.parts.dx, ds, accumulate, stream);
   };
   if (options.math == ProductMath::bf16) {
-    const bool warpgroups = point_mlp_uses_wgmma(d, options);
-    const BackwardBf16 b = lay_out_bf16(d, warpgroups, in, cutter);
+    const BackwardBf16 b = lay_out_bf16(d, options, in, cutter);
     copy_point_mlp_columns(b.rows, in.columns, stream);
     pack_point_mlp_bf16(d, in.w, true, b.weights, stream);
     find_point_mlp_winners(b.rows, dh, index, b.winners, stream);
-    point_mlp_backward_rows_mma(d, b.weights, b.winners, b.matrices, b.parts, stream);
-    rest(b, warpgroups ? point_mlp_backward_w3_wgmma : point_mlp_backward_w3_mma, add_parts_bf16);
+    if (b.wgmma) {
+      point_mlp_backward_rows_wgmma(d, b.weights, b.winners, b.matrices, b.parts, point_mlp_backward_wgmma_blocks(d),
+                                    stream);
+    } else {
+      point_mlp_backward_rows_mma(d, b.weights, b.winners, b.matrices, b.parts, stream);
+    }
+    rest(b, b.wgmma ? point_mlp_backward_w3_wgmma : point_mlp_backward_w3_mma, add_parts_bf16);
   } else {
     const BackwardF32 b = lay_out_f32(d, in, cutter);
     copy_point_mlp_columns(b.rows, in.columns, stream);

@@ -102,6 +102,7 @@ struct PointMlpBf16Weights {
   Bf16* matrices;  ///< [., slices, width, kPointMlpSliceDepth]: by output, inputs along the last axis, as the 128-byte
                    ///< swizzle places them: centred w3, then the feature blocks of w6; in the backward pass those with
                    ///< inputs and outputs exchanged, and then w3 that way
+  bool by_place = false;  ///< inputs and outputs of matrices lie as point_mlp_place says
 };
 inline constexpr int kPointMlpSliceDepth = 64;
 PointMlpBf16Weights take_point_mlp_bf16_weights(const PointMlpDims& d, bool backward, WorkspaceCutter& workspace);
@@ -203,6 +204,14 @@ enum PointMlpBf16Vector { kBf16Gamma4, kBf16Beta4, kBf16B3, kBf16Beta1, kPointMl
 void point_mlp_backward_rows_mma(const PointMlpDims& d, const PointMlpBf16Weights& w, const PointMlpWinners& winners,
                                  const PointMlpRowMatrices<Bf16>& matrices, const PointMlpBf16Parts& parts,
                                  Stream stream);
+/// The same by warpgroups, for point_mlp_uses_wgmma, from weights by_place. Each of `blocks`, an even number, writes
+/// one part of the vectors and two of the scalars. Matrices are written up to a multiple of 64 rows, as far as there is
+/// memory for them: dz2 is zero behind the last row.
+void point_mlp_backward_rows_wgmma(const PointMlpDims& d, const PointMlpBf16Weights& w, const PointMlpWinners& winners,
+                                   const PointMlpRowMatrices<Bf16>& matrices, const PointMlpBf16Parts& parts,
+                                   int blocks, Stream stream);
+/// As many blocks as there may be work for, and no more than a device has room for.
+int point_mlp_backward_wgmma_blocks(const PointMlpDims& d);
 /// dgamma1, dw0 and db0 from parts.first; null gradients are skipped.
 void point_mlp_first_gradients(const PointMlpDims& d, const PointMlpBf16Weights& w, const PointMlpBf16Parts& parts,
                                const PointMlpWeights<float>& dw, Stream stream);

@@ -10,103 +10,95 @@ namespace {
 
 using T = WgmmaTile;
 
-/// One of the two warpgroups that multiply. A thread holds, of the sums z [64][256] of its warpgroup, rows 16 warp +
-/// lane / 4 (in z[4 j], z[4 j + 1]) and 8 more (in the next two), columns 8 j + 2 (lane % 4) and the next one.
-class Consumer {
- public:
-  __device__ __forceinline__ Consumer(int number, WgmmaBarriers& barriers) : number_(number), barriers_(barriers) {
-    if (number_ == 1) pass_turn();
-  }
+/// Shared memory behind the ring.
+struct Forward {
+  static constexpr int kStages = 5;
+  enum Vector { kB3, kGamma4, kBeta4, kB6, kVectors };
+  static constexpr std::size_t kFirstAt = std::size_t{kStages} * T::kSliceBytes;
+  static constexpr std::size_t kInputsAt = kFirstAt + T::kMostSteps * T::kFirstBytes;
+  static constexpr std::size_t kInputs = (T::kMostInputs + 1) * T::kInputPitch;  ///< of a consumer
+  static constexpr std::size_t kVectorsAt = kInputsAt + T::kConsumers * kInputs * sizeof(float);
+  static constexpr std::size_t kMaximaAt = kVectorsAt + kVectors * T::kWidth * sizeof(float);
+  static constexpr std::size_t kSharedBytes = kMaximaAt + T::kConsumers * 4 * T::kWidth * sizeof(Best);
 
-  /// z = w0 x + b0, normalised, before the ReLU.
-  template <int kSteps>
-  __device__ __forceinline__ void first_layer(T::Sums& z) {
-    const auto* u =
-        reinterpret_cast<const std::uint32_t*>(T::inputs(number_)) + first_row() + lane_index() % 4 * T::kInputPitch;
-    std::uint32_t a[kSteps][4];
-    ptx::mbarrier_wait(&barriers_.inputs_full[number_], inputs_parity_);
-    inputs_parity_ ^= 1;
-#pragma unroll
-    for (int step = 0; step < kSteps; ++step) {
-      constexpr std::uint32_t kOne = 0x3f800000;  // bf16, in the upper half
-      const std::uint32_t third = step == 0 && lane_index() % 4 < 3 ? kOne : 0;
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const std::uint32_t split = u[step * T::kTermsOfStep * T::kInputPitch + 8 * half];
-        a[step][half] = __byte_perm(split, split, 0x1010);
-        a[step][half + 2] = split >> 16 | third;
-      }
+  static __device__ __nv_bfloat16* first() { return dynamic_shared<__nv_bfloat16>(kFirstAt); }
+  /// u of a consumer's rows [terms][kInputPitch], in the end as split_bf16 gives them.
+  static __device__ float* inputs(int consumer) { return dynamic_shared<float>(kInputsAt) + consumer * kInputs; }
+  /// One of Vector.
+  static __device__ float* vector(int i) { return dynamic_shared<float>(kVectorsAt) + i * T::kWidth; }
+  /// Maxima of a consumer's warps [4][kWidth].
+  static __device__ Best* maxima(int consumer) { return dynamic_shared<Best>(kMaximaAt) + consumer * 4 * T::kWidth; }
+};
+using Consumer = WgmmaConsumer<Forward::kStages>;
+
+/// Of the ring, and of the inputs, which are full and empty for one consumer.
+struct Barriers {
+  WgmmaRing<Forward::kStages> ring;
+  std::uint64_t inputs_full[T::kConsumers], inputs_empty[T::kConsumers];
+
+  __device__ void init() {
+    ring.init();
+    for (int i = 0; i < T::kConsumers; ++i) {
+      ptx::mbarrier_init(&inputs_full[i], kWarpSize);
+      ptx::mbarrier_init(&inputs_empty[i], T::kGroup / kWarpSize);
     }
-    const std::uint64_t b = ptx::wgmma_descriptor(T::first());
-    ptx::wgmma_fence();
-#pragma unroll
-    for (int step = 0; step < kSteps; ++step) ptx::wgmma_m64n256k16(z, a[step], b + kNextDepth * step, step > 0);
-    ptx::wgmma_commit_group();
-    __syncwarp();
-    if (lane_index() == 0) ptx::mbarrier_arrive(&barriers_.inputs_empty[number_]);
-    ptx::wgmma_wait_group<0>();
-    ptx::wgmma_keep(z);
+    ptx::mbarrier_fence_init();
   }
-
-  /// z += a times the next matrix, in this consumer's turn.
-  __device__ __forceinline__ void multiply(T::Sums& z, const T::Operand& a) {
-    ptx::named_barrier_sync(kTurn + number_, T::kConsumers * T::kGroup);
-    int previous = 0;
-#pragma unroll
-    for (int slice = 0; slice < T::kSlices; ++slice) {
-      ptx::mbarrier_wait(&barriers_.full[ring_.stage], ring_.parity);
-      const std::uint64_t b = ptx::wgmma_descriptor(T::stage(ring_.stage));
-      ptx::wgmma_fence();
-#pragma unroll
-      for (int i = 0; i < T::kDepth / 16; ++i) {
-        ptx::wgmma_m64n256k16(z, a[T::kDepth / 16 * slice + i], b + kNextDepth * i, true);
-      }
-      ptx::wgmma_commit_group();
-      if (slice > 0) {
-        ptx::wgmma_wait_group<1>();
-        release(previous);
-      }
-      previous = ring_.stage;
-      ring_.advance(T::kStages);
-    }
-    pass_turn();
-    ptx::wgmma_wait_group<0>();
-    ptx::wgmma_keep(z);
-    release(previous);
-  }
-
-  /// The turn that the other one passed after its last product.
-  __device__ __forceinline__ void finish() {
-    if (number_ == 0) ptx::named_barrier_sync(kTurn, T::kConsumers * T::kGroup);
-  }
-  /// Waits for all threads of this consumer.
-  __device__ __forceinline__ void sync() const { ptx::named_barrier_sync(kMaxima + number_, T::kGroup); }
-  [[nodiscard]] __device__ __forceinline__ int number() const { return number_; }
-  [[nodiscard]] static __device__ __forceinline__ int warp() { return warp_index() % 4; }
-  [[nodiscard]] static __device__ __forceinline__ int first_row() { return 16 * warp() + lane_index() / 4; }
-
- private:
-  static constexpr std::uint32_t kTurn = 1, kMaxima = kTurn + T::kConsumers;  // named barriers
-  static constexpr std::uint64_t kNextDepth = 2;                              // 32 bytes on, in a descriptor
-
-  __device__ __forceinline__ void pass_turn() const {
-    ptx::named_barrier_arrive(kTurn + 1 - number_, T::kConsumers * T::kGroup);
-  }
-  /// A stage whose products are complete: to both blocks, one thread each.
-  __device__ __forceinline__ void release(int stage) const {
-    if (threadIdx.x % T::kGroup < T::kCluster) {
-      ptx::mbarrier_arrive_remote(&barriers_.empty[stage], threadIdx.x % T::kGroup);
-    }
-  }
-
-  int number_;
-  WgmmaBarriers& barriers_;
-  StageRing ring_;
-  std::uint32_t inputs_parity_ = 0;
 };
 
+/// Calls use(first set of this block, piece, first tile, end of tiles) for everything that its cluster computes. A
+/// block's consumers own a set each; those behind the last one compute something that nobody reads.
+template <class Use>
+__device__ __forceinline__ void for_each_item(const PointMlpDims& d, int pieces, const Use& use) {
+  const int sets = static_cast<int>(d.tasks * d.groups), pairs = static_cast<int>(d.pairs);
+  const int items = (sets + T::kTilesOfCluster - 1) / T::kTilesOfCluster * pieces;
+  const int rank = static_cast<int>(ptx::cluster_rank());
+  for (int item = static_cast<int>(blockIdx.x) / T::kCluster; item < items;
+       item += static_cast<int>(gridDim.x) / T::kCluster) {
+    const int piece = item % pieces;
+    use(item / pieces * T::kTilesOfCluster + rank * T::kConsumers, piece,
+        point_mlp_first_tile(piece, pieces, pairs, T::kRows), point_mlp_first_tile(piece + 1, pieces, pairs, T::kRows));
+  }
+}
+
+/// One thread of each block copies the slices of layer 3 and of the block's features of layer 6 for every tile.
+__device__ __forceinline__ void copy_slices(const PointMlpDims& d, const __nv_bfloat16* matrices, int feature_block,
+                                            int pieces, Barriers& barriers) {
+  WgmmaSliceCopier copier(barriers.ring);
+  for_each_item(d, pieces, [&](int, int, int tile, int end) {
+    for (; tile < end; ++tile) {
+      for (int slice = 0; slice < 2 * T::kSlices; ++slice) {
+        const int skipped = slice < T::kSlices ? 0 : feature_block * T::kSlices;
+        copier.copy(matrices + static_cast<std::int64_t>(skipped + slice) * T::kSlice);
+      }
+    }
+  });
+}
+
+/// One warp prepares the inputs of one consumer's rows, a tile ahead of it.
+__device__ __forceinline__ void prepare_inputs(const PointMlpRows& rows, const float* gram, int pieces, int consumer,
+                                               Barriers& barriers) {
+  const int in = static_cast<int>(rows.d.in), pairs = static_cast<int>(rows.d.pairs);
+  const int last_set = static_cast<int>(rows.d.tasks * rows.d.groups) - 1;
+  std::uint32_t parity = 1;
+  for_each_item(rows.d, pieces, [&](int first_set, int, int tile, int end) {
+    const PointMlpSet elements(rows, min(first_set + consumer, last_set));
+    for (; tile < end; ++tile) {
+      ptx::mbarrier_wait(&barriers.inputs_empty[consumer], parity);
+      parity ^= 1;
+#pragma unroll 1
+      for (int row = lane_index(); row < T::kRows; row += kWarpSize) {
+        const int pair = tile * T::kRows + row;
+        split_inputs(in, gram, Forward::inputs(consumer) + row,
+                     [&](int j) { return pair < pairs ? elements.input(pair, j) : 0.0f; });
+      }
+      ptx::mbarrier_arrive(&barriers.inputs_full[consumer]);
+    }
+  });
+}
+
 __device__ __forceinline__ float2 pair_of(int vector, int j) {
-  return *reinterpret_cast<const float2*>(T::vector(vector) + 8 * j + lane_index() % 4 * 2);
+  return *reinterpret_cast<const float2*>(Forward::vector(vector) + 8 * j + lane_index() % 4 * 2);
 }
 
 /// Every row of z = b3 or b6, as `vector` says.
@@ -130,19 +122,13 @@ __device__ __forceinline__ void first_activations(const T::Sums& z, T::Operand& 
 
 /// a = relu(layer_norm(z)) of centred z.
 __device__ __forceinline__ void second_activations(const T::Sums& z, int hidden, T::Operand& a) {
-  float squares[4] = {}, rstd[2];  // of even and odd columns of both rows
-#pragma unroll
-  for (int i = 0; i < 128; ++i) squares[i % 4] += z[i] * z[i];
-#pragma unroll
-  for (int row = 0; row < 2; ++row) {
-    const float sum = group_sum<4>(squares[2 * row] + squares[2 * row + 1]);
-    rstd[row] = rsqrtf(sum / static_cast<float>(hidden) + kPointMlpEpsilon);
-  }
+  float rstd[2];
+  second_rstd(z, hidden, rstd);
 #pragma unroll
   for (int k = 0; k < T::kWidth / 16; ++k) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      const float2 gamma = pair_of(T::kGamma4, 2 * k + half), beta = pair_of(T::kBeta4, 2 * k + half);
+      const float2 gamma = pair_of(Forward::kGamma4, 2 * k + half), beta = pair_of(Forward::kBeta4, 2 * k + half);
 #pragma unroll
       for (int row = 0; row < 2; ++row) {
         const float* of_row = &z[8 * k + 4 * half + 2 * row];
@@ -156,18 +142,17 @@ __device__ __forceinline__ void second_activations(const T::Sums& z, int hidden,
 /// The maxima of a consumer's rows so far, in shared memory by warps, where one lane reads and writes a column.
 class ConsumerMaxima {
  public:
-  __device__ __forceinline__ explicit ConsumerMaxima(const Consumer& consumer)
-      : consumer_(consumer), all_(T::maxima(consumer.number())) {}
+  __device__ __forceinline__ explicit ConsumerMaxima(int consumer) : all_(Forward::maxima(consumer)) {}
 
   __device__ __forceinline__ void clear() {
-    for (int i = lane_index(); i < T::kWidth; i += kWarpSize) all_[Consumer::warp() * T::kWidth + i] = Best{};
+    for (int i = lane_index(); i < T::kWidth; i += kWarpSize) all_[WgmmaThread::warp() * T::kWidth + i] = Best{};
     __syncwarp();
   }
   /// Rows of the tile are elements first ... of a set of `count`.
   __device__ __forceinline__ void update(const T::Sums& z, int first, int count) {
-    const int pair = first + Consumer::first_row();
+    const int pair = first + WgmmaThread::first_row();
     const bool inside[2] = {pair < count, pair + 8 < count};
-    Best* columns = all_ + Consumer::warp() * T::kWidth + lane_index() % 4 * 2;
+    Best* columns = all_ + WgmmaThread::warp() * T::kWidth + lane_index() % 4 * 2;
 #pragma unroll
     for (int j = 0; j < T::kWidth / 8; j += 4) {  // eight columns of a lane, for eight lanes
       Best values[8];
@@ -190,8 +175,8 @@ class ConsumerMaxima {
   }
   /// Merges the maxima of all rows and writes those of `columns` features, none where that is negative.
   __device__ __forceinline__ void write(int columns, float* value, std::int32_t* pair) {
-    consumer_.sync();
-    for (int column = static_cast<int>(threadIdx.x) % T::kGroup; column < columns; column += T::kGroup) {
+    Consumer::sync();
+    for (int column = WgmmaThread::of_group(); column < columns; column += T::kGroup) {
       Best best = all_[column];
 #pragma unroll
       for (int warp = 1; warp < 4; ++warp) {
@@ -202,34 +187,41 @@ class ConsumerMaxima {
       value[column] = best.value;
       pair[column] = best.pair;
     }
-    consumer_.sync();  // all have been read
+    Consumer::sync();  // all have been read
   }
 
  private:
-  const Consumer& consumer_;
   Best* all_;
 };
 
 template <int kSteps>
 __device__ __forceinline__ void consume(const PointMlpDims& d, const PointMlpMaxima& out, int number,
-                                        WgmmaBarriers& barriers) {
-  const int pairs = static_cast<int>(d.pairs), hidden = static_cast<int>(d.hidden);
+                                        Barriers& barriers) {
+  const int pairs = static_cast<int>(d.pairs), hidden = static_cast<int>(d.hidden), in = static_cast<int>(d.in);
   const int features = static_cast<int>(d.features), sets = static_cast<int>(d.tasks * d.groups);
-  Consumer consumer(number, barriers);
-  ConsumerMaxima maxima(consumer);
-  for_each_wgmma_item(d, out.pieces, [&](int first_set, int piece, int tile, int end) {
+  const float* u = Forward::inputs(number) + WgmmaThread::first_row();
+  Consumer consumer(barriers.ring);
+  ConsumerMaxima maxima(number);
+  std::uint32_t parity = 0;
+  for_each_item(d, out.pieces, [&](int first_set, int piece, int tile, int end) {
     maxima.clear();
     for (; tile < end; ++tile) {
       T::Sums z;
       T::Operand a;
-      consumer.first_layer<kSteps>(z);
+      std::uint32_t first[kSteps][4];
+      ptx::mbarrier_wait(&barriers.inputs_full[number], parity);
+      parity ^= 1;
+      first_operand<kSteps>(in, u, first);
+      __syncwarp();
+      if (lane_index() == 0) ptx::mbarrier_arrive(&barriers.inputs_empty[number]);
+      first_layer<kSteps>(first, Forward::first(), z);
       first_activations(z, a);
       // A loop, into which the compiler cannot move what leads to `a`: it would have no registers for it there.
 #pragma unroll 1
-      for (int bias = T::kB3;; bias = T::kB6) {
+      for (int bias = Forward::kB3;; bias = Forward::kB6) {
         fill_rows(bias, z);
-        consumer.multiply(z, a);
-        if (bias == T::kB6) break;
+        consumer.multiply(z, [&](int k, std::uint64_t b) { ptx::wgmma_m64n256k16(z, a[k], b, true); });
+        if (bias == Forward::kB6) break;
         second_activations(z, hidden, a);
       }
       maxima.update(z, tile * T::kRows, pairs);
@@ -254,14 +246,14 @@ template <int kSteps>
 __global__ void __launch_bounds__(T::kThreads, 1)
     point_mlp_maxima_wgmma_kernel(PointMlpRows rows, PointMlpBf16Weights w, PointMlpMaxima out) {
   if (are_shared(rows.values)) return;
-  ROAP_SHARED(barriers, WgmmaBarriers);
+  ROAP_SHARED(barriers, Barriers);
   const int group = uniform_warp() / 4, feature_block = static_cast<int>(blockIdx.y);
   if (threadIdx.x == 0) barriers.init();
   if (group < T::kConsumers) {
     const int n = static_cast<int>(threadIdx.x);
-    for (int v = 0; v < T::kB6; ++v) T::vector(v)[n] = w.vectors[v * T::kWidth + n];
-    T::vector(T::kB6)[n] = w.b6[feature_block * T::kWidth + n];
-    write_first_layer<kSteps>(static_cast<int>(rows.d.in), w.first);
+    for (int v = 0; v < Forward::kB6; ++v) Forward::vector(v)[n] = w.vectors[v * T::kWidth + n];
+    Forward::vector(Forward::kB6)[n] = w.b6[feature_block * T::kWidth + n];
+    write_first_layer<kSteps>(static_cast<int>(rows.d.in), w.first, n, n, Forward::first());
     ptx::fence_proxy_async();
   }
   ptx::cluster_sync();
@@ -284,12 +276,12 @@ __global__ void __launch_bounds__(T::kThreads, 1)
 template <int kSteps>
 void launch_maxima(const PointMlpRows& rows, const PointMlpBf16Weights& w, const PointMlpMaxima& out, Stream stream) {
   constexpr std::int64_t kMostClusters = 66;  // of an H100, one block on a multiprocessor
-  const std::int64_t items = pieces_of(rows.d.tasks * rows.d.groups, T::kSetsOfCluster) * out.pieces;
+  const std::int64_t items = pieces_of(rows.d.tasks * rows.d.groups, T::kTilesOfCluster) * out.pieces;
   const auto clusters = static_cast<unsigned>(std::min(items, kMostClusters));
   launch("point_mlp_maxima_wgmma",
          {.grid = {T::kCluster * clusters, static_cast<unsigned>(PointMlpWidth(rows.d).feature_blocks)},
           .block = T::kThreads,
-          .shared_bytes = T::kSharedBytes,
+          .shared_bytes = Forward::kSharedBytes,
           .cluster = T::kCluster},
          stream, point_mlp_maxima_wgmma_kernel<kSteps>, rows, w, out);
 }

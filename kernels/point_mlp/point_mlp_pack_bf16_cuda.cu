@@ -27,7 +27,7 @@ struct Bf16Matrices {
 };
 
 /// One slice's half of 32 inputs of matrix m, all outputs.
-__device__ void pack_inputs(const Bf16Matrix& m, int width, int slices, __nv_bfloat16* matrices) {
+__device__ void pack_inputs(const Bf16Matrix& m, int width, int slices, bool by_place, __nv_bfloat16* matrices) {
   ROAP_SHARED(mean_of_input, float[kColumnSumColumns]);
   const int half = static_cast<int>(blockIdx.x) % (2 * slices), block = static_cast<int>(blockIdx.x) / (2 * slices);
   if (block >= m.blocks) return;
@@ -45,10 +45,12 @@ __device__ void pack_inputs(const Bf16Matrix& m, int width, int slices, __nv_bfl
     mean = mean_of_input[column_of_sum()];
   }
   constexpr int kDepth = kPointMlpSliceDepth;
+  const int input_place = (by_place ? point_mlp_place(k) : k) % kDepth;
   __nv_bfloat16* slice = matrices + (static_cast<std::int64_t>(m.index + block) * slices + k / kDepth) * width * kDepth;
   for (int n = static_cast<int>(threadIdx.x) / kColumnSumColumns; n < width; n += kColumnSumLanes) {
     const float value = inside && first_output + n < m.outputs ? source(first_output + n) - mean : 0.0f;
-    slice[n * kDepth + ((k % kDepth / 8 ^ n % 8) << 3) + k % 8] = from_float<__nv_bfloat16>(value);
+    const int place = by_place ? point_mlp_place(n) : n;
+    slice[place * kDepth + ((input_place / 8 ^ place % 8) << 3) + input_place % 8] = from_float<__nv_bfloat16>(value);
   }
 }
 
@@ -104,7 +106,7 @@ __global__ void __launch_bounds__(kThreads)
                                int feature_blocks, PointMlpBf16Weights packed) {
   const int slices = (width + kPointMlpSliceDepth - 1) / kPointMlpSliceDepth;
   if (static_cast<int>(blockIdx.y) < matrices.count) {
-    pack_inputs(matrices.of[blockIdx.y], width, slices, packed.matrices);
+    pack_inputs(matrices.of[blockIdx.y], width, slices, packed.by_place, packed.matrices);
   } else if (blockIdx.x == 0) {
     pack_vectors(d, w, width, feature_blocks, packed);
   }

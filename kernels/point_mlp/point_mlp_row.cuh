@@ -8,6 +8,10 @@ namespace roap::cuda {
 __device__ __forceinline__ int lane_index() { return static_cast<int>(threadIdx.x) % kWarpSize; }
 __device__ __forceinline__ int warp_index() { return static_cast<int>(threadIdx.x) / kWarpSize; }
 
+/// The place of column c in the backward pass by warpgroups, and the reverse: of every 32 columns, place 8 i + 2 t + b
+/// has column 8 t + 2 i + b. What a thread has of four products of 8 columns, two each, are then 8 columns in a row.
+__device__ __forceinline__ int point_mlp_place(int c) { return (c & ~30) | (c & 6) << 2 | (c >> 2 & 6); }
+
 __device__ __forceinline__ float relu(float x) { return x < 0 ? 0.0f : x; }  // a NaN stays one
 
 /// Whether kernels are to compute the rows of distinct values, and no others.

@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/point_mlp/point_mlp_device.h"
 #include "kernels/point_mlp/point_mlp_reference.h"
 #include "tests/cuda/cuda_test.h"
-#include "tests/cuda/device_numbers.h"
+#include "tests/cuda/point_mlp_network.h"
 
 // Winners as every form of the tensor-core forward pass finds them: the parity test does not compare them, because a
 // near tie may have another one.
@@ -15,56 +14,9 @@
 namespace roap {
 namespace {
 
-/// Quarters from -1 to 1.
-std::vector<double> quarters(std::int64_t count, std::uint64_t salt, double scale = 1, double shift = 0) {
-  std::vector<double> values = whole_numbers(count, salt);
-  for (double& x : values) x = x / 4 * scale + shift;
-  return values;
-}
-
-/// A network with two groups that see two symbols each, and its inputs.
-struct Network {
-  PointMlpDims d;
-  std::vector<std::int32_t> columns{2, 0, 1, 1};
-  std::vector<double> y, s;
-  std::vector<std::vector<double>> weights;
-
-  Network(std::int64_t tasks, std::int64_t pairs, std::int64_t hidden, std::int64_t features)
-      : d{tasks, pairs, 3, 2, 3, hidden, features},
-        y(quarters(tasks * pairs, 1)),
-        s(quarters(pairs * 3, 2)),
-        weights{quarters(hidden * d.in, 3),           quarters(hidden, 4),
-                quarters(hidden, 5, 0.5, 1),          quarters(hidden, 6),
-                quarters(hidden * hidden, 7, 0.1),    quarters(hidden, 8),
-                quarters(hidden, 9, 0.5, 1),          quarters(hidden, 10),
-                quarters(features * hidden, 11, 0.1), quarters(features, 12)} {}
-
-  template <class T, class Get>
-  [[nodiscard]] PointMlpInputs<T> inputs(const T* device_y, const T* device_s, const Get& w) const {
-    return {device_y, device_s, columns.data(), {w(0), w(1), w(2), w(3), w(4), w(5), w(6), w(7), w(8), w(9)}};
-  }
-};
-
 struct Winners {
   std::vector<double> h;
   std::vector<std::int32_t> index;
-};
-
-/// The same on the device.
-class DeviceNetwork {
- public:
-  explicit DeviceNetwork(const Network& n) : network_(n), y_(n.y), s_(n.s) {
-    for (const std::vector<double>& w : n.weights) weights_.push_back(std::make_unique<DeviceFloat>(w));
-  }
-  [[nodiscard]] PointMlpInputs<float> inputs() const {
-    return network_.inputs<float>(y_.get(), s_.get(),
-                                  [&](int i) { return weights_[static_cast<std::size_t>(i)]->get(); });
-  }
-
- private:
-  const Network& network_;
-  DeviceFloat y_, s_;
-  std::vector<std::unique_ptr<DeviceFloat>> weights_;
 };
 
 /// Memory for the winners of some pieces.

@@ -35,6 +35,7 @@ PRODUCTS = [
     ("point_mlp", "point_mlp_maxima_wgmma_kernel", WGMMA),
     ("point_mlp", "point_mlp_values_mma_kernel", ANY_PRODUCT),
     ("point_mlp", "point_mlp_backward_rows_mma_kernel", ANY_PRODUCT),
+    ("point_mlp", "point_mlp_backward_rows_wgmma_kernel", WGMMA),
     ("point_mlp", "point_mlp_backward_w3_mma_kernel", ANY_PRODUCT),
     ("point_mlp", "outer_products_wgmma_kernel", WGMMA),
 ]

@@ -119,15 +119,18 @@ struct SharedOperand {
   const Caller& caller;
 
   [[nodiscard]] std::size_t field(unsigned bit) const { return (descriptor >> bit & 0x3fff) << 4; }  ///< in bytes
-  /// Where the row of 128 bytes begins, before the swizzle.
-  [[nodiscard]] std::size_t row_at(std::size_t row) const { return field(0) + row / 8 * field(32) + row % 8 * 128; }
-  [[nodiscard]] std::size_t tile_bytes() const { return field(16); }
+  [[nodiscard]] bool swizzled() const { return descriptor >> 62 == 1; }  ///< by 128 bytes; not at all else
+  /// Where the piece of columns column ... column + 7 of a row is, before the swizzle.
+  [[nodiscard]] std::size_t piece_at(std::size_t row, std::size_t column) const {
+    const std::size_t group = field(0) + row / 8 * field(32), next = field(16), piece = column / 8;
+    return swizzled() ? group + row % 8 * 128 + piece / 8 * next + piece % 8 * 16 : group + row % 8 * 16 + piece * next;
+  }
 };
 
 /// Eight numbers of a row, from `place` on before the swizzle: to values[0], values[stride], ...
 void read_piece(Block& block, const SharedOperand& operand, std::size_t row, std::size_t place, std::size_t stride,
                 float* values) {
-  place ^= (place >> 7 & 7) << 4;
+  if (operand.swizzled()) place ^= (place >> 7 & 7) << 4;
   if (scheduler().layout().find(place, 16) == nullptr) {
     std::string text =
         fmt::format("wgmma reads row {} of {} {}", row, operand.name, scheduler().layout().describe(place));
@@ -145,26 +148,26 @@ void read_piece(Block& block, const SharedOperand& operand, std::size_t row, std
 
 /// The operand as [kDepth][count], for `count` rows of A or columns of B.
 void read_operand(const SharedOperand& operand, std::size_t count, float* values) {
-  constexpr std::size_t kPiece = 8, kPieceBytes = 16, kTile = 64;
+  constexpr std::size_t kPiece = 8;
   Block& block = *scheduler().current().warp->block;
   const std::size_t rows = operand.mn_major ? kDepth : count, columns = operand.mn_major ? count : kDepth;
   for (std::size_t row = 0; row < rows; ++row) {
     for (std::size_t i = 0; i < columns; i += kPiece) {
-      const std::size_t place =
-          operand.row_at(row) + i / kTile * operand.tile_bytes() + i % kTile / kPiece * kPieceBytes;
       float* first = operand.mn_major ? values + row * count + i : values + i * count + row;
-      read_piece(block, operand, row, place, operand.mn_major ? 1 : count, first);
+      read_piece(block, operand, row, operand.piece_at(row, i), operand.mn_major ? 1 : count, first);
     }
   }
 }
 
 void check_descriptor(const SharedOperand& operand) {
-  if (operand.descriptor >> 62 != 1 || (operand.descriptor >> 49 & 7) != 0) {
+  const bool known = operand.swizzled() || (operand.descriptor >> 62 == 0 && !operand.mn_major);
+  if (!known || (operand.descriptor >> 49 & 7) != 0) {
     scheduler().fail(
         cudaErrorNotSupported,
-        fmt::format("descriptor {:#x} of {}: the emulator knows the 128-byte swizzle without a base offset "
-                    "only (wgmma_descriptor)",
-                    operand.descriptor, operand.name),
+        fmt::format(
+            "descriptor {:#x} of {}: the emulator knows the 128-byte swizzle without a base offset, and K-major "
+            "operands without swizzle, only (wgmma_descriptor, wgmma_descriptor_of_pieces)",
+            operand.descriptor, operand.name),
         operand.caller);
   }
   if (operand.mn_major && operand.field(0) % 1024 != 0) {

@@ -99,6 +99,30 @@ __global__ void wgmma_kernel(bool a_in_registers, Bug bug, const __nv_bfloat16* 
   if (bug == Bug::no_wait) ptx::wgmma_wait_group<0>();
 }
 
+/// d [64][N] = a [64][64] b [N][64]', b without a swizzle: pieces of 8 columns, [N][8] each, some bytes apart.
+template <int kColumns>
+__global__ void wgmma_pieces_kernel(const __nv_bfloat16* a, const __nv_bfloat16* b, float* out) {
+  constexpr int kPiece = kColumns * 8 + 64;
+  auto* pieces = cuda::dynamic_shared<__nv_bfloat16>();
+  for (int i = static_cast<int>(threadIdx.x); i < kColumns * kDepth; i += 128) {
+    const int row = i / kDepth, column = i % kDepth;
+    pieces[column / 8 * kPiece + row * 8 + column % 8] = b[i];
+  }
+  ptx::fence_proxy_async();
+  __syncthreads();
+  float d[kColumns / 2];
+  ptx::wgmma_fence();
+  for (int k = 0; k < kDepth; k += 16) {
+    std::uint32_t registers[4];
+    load_a(registers, a, k);
+    product(d, registers, ptx::wgmma_descriptor_of_pieces(pieces + k / 8 * kPiece, 2 * kPiece), k > 0);
+  }
+  ptx::wgmma_commit_group();
+  ptx::wgmma_wait_group<0>();
+  ptx::wgmma_keep(d);
+  store_sums<kColumns>(d, out);
+}
+
 /// Stores x [64][columns] as tiles of 64 columns, swizzled, `tile_bytes` apart.
 __device__ void store_tiles(__nv_bfloat16* tiles, const __nv_bfloat16* x, int columns, int tile_bytes) {
   for (int i = static_cast<int>(threadIdx.x); i < kDepth * columns; i += 128) {
@@ -171,6 +195,29 @@ TEST_F(Wgmma, ProductsMatchPlainLoops) {
   check_product<64>();
   check_product<128>();
   check_product<256>();
+}
+
+template <int kColumns>
+void check_product_of_pieces() {
+  const auto a = exact_numbers<__nv_bfloat16>(64 * kDepth, 3), b = exact_numbers<__nv_bfloat16>(kColumns * kDepth, 8);
+  std::vector<float> expected(64 * kColumns);
+  for (int i = 0; i < 64; ++i) {
+    for (int j = 0; j < kColumns; ++j) {
+      for (int k = 0; k < kDepth; ++k) {
+        expected[i * kColumns + j] += float{a[i * kDepth + k]} * float{b[j * kDepth + k]};
+      }
+    }
+  }
+  DeviceArray<__nv_bfloat16> device_a(a), device_b(b);
+  DeviceArray<float> out(64 * kColumns);
+  cuda::launch("wgmma_pieces", {.grid = 1, .block = 128, .shared_bytes = (kColumns + 8) * kDepth * 2}, nullptr,
+               wgmma_pieces_kernel<kColumns>, device_a.data(), device_b.data(), out.data());
+  EXPECT_EQ(out.values(), expected) << kColumns;
+}
+
+TEST_F(Wgmma, ProductsWithoutSwizzleMatchPlainLoops) {
+  check_product_of_pieces<64>();
+  check_product_of_pieces<256>();
 }
 
 template <int kColumns>

@@ -16,7 +16,8 @@
 // columns 8 j + 2 t and the next one, and of row 16 w + g + 8 the same columns in d[4 j + 2], d[4 j + 3]. A [64][16] in
 // registers is laid out as in mma_m16n8k16, 16 rows a warp. In shared memory operands are bf16, in tiles with rows of
 // 64 numbers and the 128-byte swizzle that tensor copies produce: K-major, that is, k runs along rows, A as [64][16]
-// and B as [N][16]; or both MN-major, k counts rows, A as [16][64] and B as [16][N] (the products that end in _mn).
+// and B as [N][16]; or both MN-major, k counts rows, A as [16][64] and B as [16][N] (the products that end in _mn). A
+// K-major operand may also lie without a swizzle, 8 columns after 8 columns.
 
 namespace roap::ptx {
 
@@ -37,6 +38,14 @@ __device__ __forceinline__ std::uint64_t wgmma_descriptor(const void* shared) {
 __device__ __forceinline__ std::uint64_t wgmma_descriptor_mn(const void* shared, std::uint32_t tile_bytes) {
   constexpr std::uint64_t kLeadingMask = 0x3fff;
   return (wgmma_descriptor(shared) & ~(kLeadingMask << 16)) | std::uint64_t{tile_bytes >> 4} << 16;
+}
+
+/// Descriptor of a K-major slice of 16 columns, bf16 without swizzle: two pieces, `piece_bytes` apart, of 8 columns
+/// each, that is, of rows of 16 bytes back to back.
+__device__ __forceinline__ std::uint64_t wgmma_descriptor_of_pieces(const void* shared, std::uint32_t piece_bytes) {
+  constexpr std::uint64_t kBytesOfEightRows = 128;
+  const std::uint64_t address = shared_address(shared);
+  return (address & 0x3ffff) >> 4 | std::uint64_t{piece_bytes >> 4} << 16 | kBytesOfEightRows >> 4 << 32;
 }
 
 /// Orders accesses to registers before later products: wgmma.fence.
