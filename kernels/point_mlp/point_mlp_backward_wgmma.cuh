@@ -80,6 +80,7 @@ struct RowsTiles {
   __device__ void init(int all_rows, int most) {
     constexpr int kRows = T::kTilesOfCluster * T::kRows;
     rows = all_rows;
+    static_assert(T::kRows == kPointMlpPaddedRows);
     stored = min((rows + T::kRows - 1) / T::kRows * T::kRows, most);
     cluster = static_cast<int>(blockIdx.x) / T::kCluster * kRows;
     stride = static_cast<int>(gridDim.x) / T::kCluster * kRows;

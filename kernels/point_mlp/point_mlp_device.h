@@ -205,8 +205,8 @@ void point_mlp_backward_rows_mma(const PointMlpDims& d, const PointMlpBf16Weight
                                  const PointMlpRowMatrices<Bf16>& matrices, const PointMlpBf16Parts& parts,
                                  Stream stream);
 /// The same by warpgroups, for point_mlp_uses_wgmma, from weights by_place. Each of `blocks`, an even number, writes
-/// one part of the vectors and two of the scalars. Matrices are written up to a multiple of 64 rows, as far as there is
-/// memory for them: dz2 is zero behind the last row.
+/// one part of the vectors and two of the scalars. Matrices are written up to a multiple of kPointMlpPaddedRows, as far
+/// as there is memory for them.
 void point_mlp_backward_rows_wgmma(const PointMlpDims& d, const PointMlpBf16Weights& w, const PointMlpWinners& winners,
                                    const PointMlpRowMatrices<Bf16>& matrices, const PointMlpBf16Parts& parts,
                                    int blocks, Stream stream);
