@@ -113,30 +113,37 @@ __device__ __forceinline__ void load_group(const float* values, int group, float
   x[4] = high.x, x[5] = high.y, x[6] = high.z, x[7] = high.w;
 }
 
-/// Every row of z = values [kWidth].
-__device__ __forceinline__ void fill_rows(const float* values, WgmmaTile::Sums& z) {
+/// Adds values [kWidth] to every row of z.
+__device__ __forceinline__ void add_to_rows(const float* values, WgmmaTile::Sums& z) {
 #pragma unroll
   for (int group = 0; group < WgmmaRows::kGroups; ++group) {
     float x[8];
     load_group(values, group, x);
 #pragma unroll
-    for (int i = 0; i < 16; ++i) z[16 * group + i] = x[i / 4 * 2 + i % 2];
+    for (int i = 0; i < 16; ++i) z[16 * group + i] += x[i / 4 * 2 + i % 2];
   }
 }
 
-/// Copies operand a to the rows of out [., kWidth] from `first` on, those below `count`.
-__device__ __forceinline__ void store_rows(WgmmaTile::Operand& a, int first, int count, __nv_bfloat16* out) {
+/// Calls use(group) for the groups of one of four parts.
+template <class Use>
+__device__ __forceinline__ void for_part(int part, const Use& use) {
+  constexpr int kGroups = WgmmaRows::kGroups / WgmmaTile::kSlices;
+#pragma unroll
+  for (int i = 0; i < kGroups; ++i) use(part * kGroups + i);
+}
+
+/// Copies a part of operand a to the rows of out [., kWidth] from `first` on, those below `count`.
+__device__ __forceinline__ void store_part(int part, WgmmaTile::Operand& a, int first, int count, __nv_bfloat16* out) {
   using T = WgmmaTile;
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const int row = first + WgmmaThread::first_row() + 8 * half;
     if (row >= count) continue;
     __nv_bfloat16* of_row = out + static_cast<std::int64_t>(row) * T::kWidth + rows_column(0);
-#pragma unroll
-    for (int group = 0; group < WgmmaRows::kGroups; ++group) {
+    for_part(part, [&](int group) {
       const auto word = [&](int i) { return word_of(a, rows_word(group, i, half)); };
       *reinterpret_cast<uint4*>(of_row + 32 * group) = make_uint4(word(0), word(1), word(2), word(3));
-    }
+    });
   }
 }
 
@@ -236,21 +243,20 @@ __device__ __forceinline__ void second_norm_backward(const WgmmaTile::Sums& z, c
   }
 }
 
-/// Leaves each warp's sums of dz2.
-__device__ __forceinline__ void sum_second(WgmmaTile::Operand& dz2, const SumsOfWarps& sums) {
+/// Leaves each warp's sums of a part of dz2.
+__device__ __forceinline__ void sum_part(int part, WgmmaTile::Operand& dz2, const SumsOfWarps& sums) {
   float* of_warp = sums.of_warp(kBf16B3, WgmmaThread::warp());
-#pragma unroll
-  for (int group = 0; group < WgmmaRows::kGroups; ++group) {
+  for_part(part, [&](int group) {
     float values[8];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const float2 upper = unpack_bf16(word_of(dz2, rows_word(group, i, 0)));
-      const float2 lower = unpack_bf16(word_of(dz2, rows_word(group, i, 1)));
+      const float2 upper = unpack_bf16(ptx::opaque(word_of(dz2, rows_word(group, i, 0))));
+      const float2 lower = unpack_bf16(ptx::opaque(word_of(dz2, rows_word(group, i, 1))));
       values[2 * i] = upper.x + lower.x;
       values[2 * i + 1] = upper.y + lower.y;
     }
     sum_rows(values, [&](int i, float sum) { of_warp[rows_column(group) + i] = sum; });
-  }
+  });
 }
 
 /// Adds what the warps left to the block's totals, consumers in turns. After their sync().

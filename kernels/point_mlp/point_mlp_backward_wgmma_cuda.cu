@@ -1,5 +1,6 @@
 #include "kernels/common/launch.h"
 #include "kernels/common/ptx/setmaxnreg.h"
+#include "kernels/point_mlp/point_mlp_backward_assistant.cuh"
 #include "kernels/point_mlp/point_mlp_backward_wgmma.cuh"
 
 namespace roap::cuda {
@@ -8,160 +9,8 @@ namespace {
 
 using T = WgmmaTile;
 
-/// Barriers of the ring, of each consumer's input buffers, and of its buffer: full when dz3 is there, empty when its
-/// product is complete, for the last block of features when `products` have taken its place. And which tiles there are,
-/// which costs no registers here. In dynamic memory, because a static array would take 1 KB in front of it.
-struct Control {
-  WgmmaRing<WgmmaRows::kStages> ring;
-  std::uint64_t inputs_full[T::kConsumers][2], buffer_full[T::kConsumers], buffer_empty[T::kConsumers];
-  RowsTiles tiles;
-
-  __device__ void init(int rows, int most) {
-    tiles.init(rows, most);
-    ring.init();
-    for (int i = 0; i < T::kConsumers; ++i) {
-      for (std::uint64_t& full : inputs_full[i]) ptx::mbarrier_init(&full, kWarpSize);
-      ptx::mbarrier_init(&buffer_full[i], kWarpSize);
-      ptx::mbarrier_init(&buffer_empty[i], T::kGroup / kWarpSize);
-    }
-    ptx::mbarrier_fence_init();
-  }
-};
-
-/// What all parts of the kernel read.
-struct Problem {
-  PointMlpBf16Weights w;
-  PointMlpWinners winners;
-  PointMlpRowMatrices<Bf16> matrices;
-  PointMlpBf16Parts parts;
-  int in, hidden, feature_blocks, most_rows;
-
-  /// Opaque, so that addresses that follow from it are not kept in registers from step to step.
-  [[nodiscard]] __device__ __forceinline__ WgmmaRows shared() const { return {static_cast<int>(ptx::opaque(in))}; }
-};
-
-/// The warp that does for a consumer what is not for all of its threads: it prepares inputs and dz3 of a tile, and
-/// finishes the tile with what follows from products of its rows.
-class Assistant {
- public:
-  __device__ Assistant(const Problem& problem, Control& control) : p_(problem), control_(control) {}
-
-  __device__ void run() {
-    const int lead = p_.shared().input_buffers() - 1;
-    if (lead > 0 && control_.tiles.has(0)) prepare_inputs(0);
-#pragma unroll 1
-    for (int i = 0; control_.tiles.has(i); ++i) {
-      const int first = control_.tiles.first(i, consumer());
-      if (control_.tiles.has(i + lead)) prepare_inputs(i + lead);
-#pragma unroll 1
-      for (int block = 0; block < p_.feature_blocks; ++block) {
-        if (block > 0) wait_empty();
-        scatter_wins(first, block);
-      }
-      wait_empty();
-      finish_rows(first, p_.shared().inputs(consumer(), p_.shared().input_buffer(i)));
-    }
-    write_scalars();
-  }
-
- private:
-  __device__ void wait_empty() {
-    ptx::mbarrier_wait(&control_.buffer_empty[consumer()], parity_);
-    parity_ ^= 1;
-  }
-
-  __device__ void prepare_inputs(int tile) {
-    const int first = control_.tiles.first(tile, consumer()), buffer = p_.shared().input_buffer(tile);
-#pragma unroll 1
-    for (int row = WgmmaThread::lane(); row < T::kRows; row += kWarpSize) {
-      const float* x = p_.winners.x + static_cast<std::int64_t>(first + row) * p_.in;
-      split_inputs(p_.in, p_.w.gram, p_.shared().inputs(consumer(), buffer) + row,
-                   [&](int j) { return first + row < control_.tiles.rows ? x[j] : 0.0f; });
-    }
-    ptx::mbarrier_arrive(&control_.inputs_full[consumer()][buffer]);
-  }
-
-  /// Buffer = dz3 of feature block `block`: zeros and the gradients of what the rows won.
-  __device__ void scatter_wins(int first, int block) {
-    const PointMlpWinners& winners = p_.winners;
-    const std::int32_t begin = winners.first_win[min(first, control_.tiles.rows)];
-    const std::int32_t end = winners.first_win[min(first + T::kRows, control_.tiles.rows)];
-    __nv_bfloat16* buffer = WgmmaRows::buffer(consumer());
-#pragma unroll 4
-    for (int i = WgmmaThread::lane(); i < WgmmaRows::kBuffer / 8; i += kWarpSize) {
-      reinterpret_cast<uint4*>(buffer)[i] = make_uint4(0, 0, 0, 0);
-    }
-    __syncwarp();
-    for (std::int32_t i = begin + WgmmaThread::lane(); i < end; i += kWarpSize) {
-      const PointMlpWin win = winners.wins[i];
-      const int column = win.feature - block * T::kWidth;
-      if (column < 0 || column >= T::kWidth) continue;
-      const int row = win.row - first, place = point_mlp_place(column), piece = place % T::kDepth / 8;
-      buffer[place / T::kDepth * (T::kRows * T::kDepth) + row * T::kDepth + (piece ^ row % 8) * 8 + place % 8] =
-          from_float<__nv_bfloat16>(win.dh);
-    }
-    ptx::fence_proxy_async();
-    ptx::mbarrier_arrive(&control_.buffer_full[consumer()]);
-  }
-
-  /// dx of the rows, and sums of u_j u_k n.
-  __device__ void finish_rows(int first, const float* inputs) {
-    const int in = p_.in;
-    float* products = WgmmaRows::products(consumer());
-    float* n = products + (in + 1) * T::kRows;
-    const auto u = [&](int j, int row) {
-      const float2 parts = unpack_bf16(__float_as_uint(inputs[j * T::kInputPitch + row]));
-      return parts.x + parts.y;
-    };
-#pragma unroll 1
-    for (int row = WgmmaThread::lane(); row < T::kRows; row += kWarpSize) {
-      float sum = 0;
-#pragma unroll 1
-      for (int j = 0; j <= in; ++j) sum += u(j, row) * products[j * T::kRows + row];
-      n[row] = sum / static_cast<float>(p_.hidden);
-#pragma unroll 1
-      for (int j = 1; j < in && first + row < control_.tiles.rows; ++j) {
-        float w_xhat = 0;  // w0[., j]' xhat / hidden
-#pragma unroll 1
-        for (int k = 0; k <= in; ++k) w_xhat += p_.w.gram[j * (in + 1) + k] * u(k, row);
-        p_.parts.dx[static_cast<std::int64_t>(first + row) * (in - 1) + j - 1] =
-            u(in, row) * (products[j * T::kRows + row] - sum * w_xhat);
-      }
-    }
-    __syncwarp();
-#pragma unroll
-    for (int i = 0; i < kPairsOfLane; ++i) {
-      const int j = pair(i) / (in + 1), k = pair(i) % (in + 1);
-      if (j > in) continue;
-#pragma unroll 2
-      for (int row = 0; row < T::kRows; ++row) scalars_[i] += u(j, row) * (u(k, row) * n[row]);
-    }
-    __syncwarp();  // before the buffer becomes dz3 again
-  }
-
-  __device__ void write_scalars() const {
-    const int in = p_.in;
-    const std::int64_t part = T::kConsumers * static_cast<std::int64_t>(blockIdx.x) + consumer();
-#pragma unroll
-    for (int i = 0; i < kPairsOfLane; ++i) {
-      const int j = pair(i) / (in + 1), k = pair(i) % (in + 1);
-      if (j <= in) p_.parts.scalars[(part * (in + 1) + j) * (in + 2) + 1 + k] = scalars_[i];
-    }
-  }
-
-  static __device__ __forceinline__ int consumer() { return WgmmaThread::warp(); }
-  static constexpr int kPairsOfLane = (T::kMostInputs + 1) * (T::kMostInputs + 1) / kWarpSize;
-  /// The lane's pairs (j, k).
-  [[nodiscard]] static __device__ __forceinline__ int pair(int i) { return WgmmaThread::lane() + i * kWarpSize; }
-
-  const Problem& p_;
-  Control& control_;
-  std::uint32_t parity_ = 0;
-  float scalars_[kPairsOfLane] = {};
-};
-
 /// One thread of each block copies all matrices for every tile.
-__device__ __forceinline__ void copy_matrices(const Problem& p, Control& control) {
+__device__ __forceinline__ void copy_matrices(const RowsProblem& p, RowsControl& control) {
   WgmmaSliceCopier copier(control.ring);
   const int slices = (2 + p.feature_blocks) * T::kSlices;
   for (int i = 0; control.tiles.has(i); ++i) {
@@ -175,7 +24,7 @@ __device__ __forceinline__ void copy_matrices(const Problem& p, Control& control
 template <int kSteps>
 class Backward {
  public:
-  __device__ __forceinline__ Backward(const Problem& problem, Control& control)
+  __device__ __forceinline__ Backward(const RowsProblem& problem, RowsControl& control)
       : p_(problem), control_(control), consumer_(control.ring) {
     SecondSumsTurns::start();
     FirstSumsTurns::start();
@@ -190,7 +39,11 @@ class Backward {
       float rstd[2];
       compute_again(i, z, a, masks, rstd);
       second_backward(i, z, a, masks, rstd);
-      consumer_.multiply(z, [&](int k, std::uint64_t b) { ptx::wgmma_m64n256k16(z, a[k], b, k > 0); });
+      multiply(z, a, [&](int part) {
+        // Always true, but the compiler does not know, and so does none of this before the product, where it would have
+        // to spill.
+        if (control_.tiles.has(i)) sum_part(part, a, of_warps());
+      });
       first_backward(i, z, a, masks);
     }
     RowsConsumer::finish();
@@ -208,30 +61,28 @@ class Backward {
     first_layer<kSteps>(inputs, p_.shared().first(), z);
     first_activations(z, a, masks);
     store(i, a, p_.matrices.a1);
-    fill_rows(p_.w.vectors, z);
-    consumer_.multiply(z, [&](int k, std::uint64_t b) { ptx::wgmma_m64n256k16(z, a[k], b, true); });
+    multiply(z, a, [](int) {});
+    add_to_rows(p_.w.vectors, z);
     second_rstd(z, p_.hidden, rstd);
     normalise(z, rstd, a);
-    store(i, a, p_.matrices.xhat2);
   }
 
   /// To a = dz2.
-  __device__ __forceinline__ void second_backward(int i, T::Sums& z, T::Operand& a, std::uint32_t (&masks)[4],
+  __device__ __forceinline__ void second_backward(int i, T::Sums& z, T::Operand& a, const std::uint32_t (&masks)[4],
                                                   const float (&rstd)[2]) {
 #pragma unroll 1
     for (int block = 0; block < p_.feature_blocks; ++block) {
       if (block > 0) release_buffer();
       ptx::mbarrier_wait(&control_.buffer_full[number()], (i * p_.feature_blocks + block) % 2);
       const std::uint64_t dz3 = ptx::wgmma_descriptor(buffer());
-      consumer_.multiply(z, [&](int k, std::uint64_t b) {
+      const auto product = [&](int k, std::uint64_t b) {
         constexpr int kTile = T::kRows * T::kDepth * 2 >> 4, kOfTile = T::kDepth / 16;
         ptx::wgmma_m64n256k16(z, dz3 + k / kOfTile * kTile + k % kOfTile * T::kNextDepth, b, block > 0 || k > 0);
+      };
+      consumer_.multiply(z, product, [&](int part) {
+        if (block == 0) store(i, part, a, p_.matrices.xhat2);
       });
     }
-    const auto of_warps = [] { return SumsOfWarps{reinterpret_cast<float*>(buffer())}; };
-    const auto kept_masks = [&] {  // while there are no registers for them
-      return reinterpret_cast<uint4*>(of_warps().sums + SumsOfWarps::kCount) + WgmmaThread::of_group();
-    };
     RowsConsumer::sync();  // all warps have read dz3
     *kept_masks() = make_uint4(masks[0], masks[1], masks[2], masks[3]);
     float mean[2], mean_xhat[2];
@@ -241,18 +92,18 @@ class Backward {
     second_norm_backward(z, rstd, mean, mean_xhat, a);
     forget(a);
     store(i, a, p_.matrices.dz2);
-    sum_second(a, of_warps());
+  }
+
+  /// From z = da1 to the sums of the first layer and what the tile is finished with.
+  __device__ __forceinline__ void first_backward(int i, T::Sums& z, T::Operand& a, std::uint32_t (&masks)[4]) {
     RowsConsumer::sync();
     add_second_sums(of_warps());
     const uint4 kept = *kept_masks();
     masks[0] = kept.x, masks[1] = kept.y, masks[2] = kept.z, masks[3] = kept.w;
-  }
-
-  /// From z = da1 to the sums of the first layer and what the tile is finished with.
-  __device__ __forceinline__ void first_backward(int i, T::Sums& z, T::Operand& a, const std::uint32_t (&masks)[4]) {
     float products[kSteps][2];
     first_relu_backward(z, masks, a);
     first_row_products<kSteps>(a, p_.shared().first(), products);
+    RowsConsumer::sync();  // all have read what the warps left
     transpose_rows(a, buffer());
     RowsConsumer::sync();
     sum_over_rows(p_.in, u(i), buffer(), z);
@@ -269,25 +120,41 @@ class Backward {
 
   static __device__ __forceinline__ int number() { return WgmmaThread::consumer(); }
   static __device__ __forceinline__ __nv_bfloat16* buffer() { return WgmmaRows::buffer(number()); }
+  static __device__ __forceinline__ SumsOfWarps of_warps() { return {reinterpret_cast<float*>(buffer())}; }
+  /// Of a thread, while it has no registers for them.
+  static __device__ __forceinline__ uint4* kept_masks() {
+    return reinterpret_cast<uint4*>(of_warps().sums + SumsOfWarps::kCount) + WgmmaThread::of_group();
+  }
   [[nodiscard]] __device__ __forceinline__ const float* u(int i) const {
     return p_.shared().inputs(number(), p_.shared().input_buffer(i));
   }
+  __device__ __forceinline__ void store(int i, int part, T::Operand& a, __nv_bfloat16* out) const {
+    store_part(part, a, control_.tiles.first(i, number()), control_.tiles.stored, out);
+  }
+  /// All parts. Before a product, after which the compiler would leave the rounding to bf16 until the consumer's turn.
   __device__ __forceinline__ void store(int i, T::Operand& a, __nv_bfloat16* out) const {
-    store_rows(a, control_.tiles.first(i, number()), control_.tiles.stored, out);
+#pragma unroll
+    for (int part = 0; part < T::kSlices; ++part) store(i, part, a, out);
+  }
+  /// z = a times the next matrix.
+  template <class Meanwhile>
+  __device__ __forceinline__ void multiply(T::Sums& z, const T::Operand& a, const Meanwhile& meanwhile) {
+    consumer_.multiply(
+        z, [&](int k, std::uint64_t b) { ptx::wgmma_m64n256k16(z, a[k], b, k > 0); }, meanwhile);
   }
   __device__ __forceinline__ void release_buffer() const {
     __syncwarp();
     if (WgmmaThread::lane() == 0) ptx::mbarrier_arrive(&control_.buffer_empty[number()]);
   }
 
-  const Problem& p_;
-  Control& control_;
+  const RowsProblem& p_;
+  RowsControl& control_;
   RowsConsumer consumer_;
 };
 
 /// The block's part of the vectors, and the sums over rows of u_j m: the mean over columns of gamma1 times those of
 /// u_j g. After all warps are through.
-__device__ __forceinline__ void write_parts(const Problem& p) {
+__device__ __forceinline__ void write_parts(const RowsProblem& p) {
   const WgmmaRows shared = p.shared();
   const float* totals = WgmmaRows::totals();
   const int count = shared.vectors() * T::kWidth;
@@ -322,9 +189,9 @@ __device__ __forceinline__ void write_parts(const Problem& p) {
 /// Limits    sm_90a; hidden <= kWidth, in <= kMostInputs
 template <int kSteps>
 __global__ void __launch_bounds__(T::kThreads, 1)
-    point_mlp_backward_rows_wgmma_kernel(const __grid_constant__ Problem p) {
-  static_assert(sizeof(Control) <= WgmmaRows::kControlBytes);
-  auto& control = *dynamic_shared<Control>(WgmmaRows::kControlAt);
+    point_mlp_backward_rows_wgmma_kernel(const __grid_constant__ RowsProblem p) {
+  static_assert(sizeof(RowsControl) <= WgmmaRows::kControlBytes);
+  auto& control = *dynamic_shared<RowsControl>(WgmmaRows::kControlAt);
   const WgmmaRows shared{p.in};
   const int group = uniform_warp() / 4;
   if (threadIdx.x == 0) control.init(*p.winners.rows, p.most_rows);
@@ -343,7 +210,7 @@ __global__ void __launch_bounds__(T::kThreads, 1)
       if (lane_index() == 0) copy_matrices(p, control);
       __syncwarp();
     } else if (warp < T::kConsumers) {
-      Assistant(p, control).run();
+      RowsAssistant(p, control).run();
     }
   } else {
     ptx::setmaxnreg_increase<232>();
@@ -354,7 +221,7 @@ __global__ void __launch_bounds__(T::kThreads, 1)
 }
 
 template <int kSteps>
-void launch_rows(const Problem& problem, int blocks, Stream stream) {
+void launch_rows(const RowsProblem& problem, int blocks, Stream stream) {
   launch("point_mlp_backward_rows_wgmma",
          {.grid = static_cast<unsigned>(blocks),
           .block = T::kThreads,
@@ -374,14 +241,14 @@ int point_mlp_backward_wgmma_blocks(const PointMlpDims& d) {
 void point_mlp_backward_rows_wgmma(const PointMlpDims& d, const PointMlpBf16Weights& w, const PointMlpWinners& winners,
                                    const PointMlpRowMatrices<Bf16>& matrices, const PointMlpBf16Parts& parts,
                                    int blocks, Stream stream) {
-  const Problem problem{w,
-                        winners,
-                        matrices,
-                        parts,
-                        static_cast<int>(d.in),
-                        static_cast<int>(d.hidden),
-                        PointMlpWidth(d).feature_blocks,
-                        static_cast<int>(point_mlp_most_winners(d))};
+  const RowsProblem problem{w,
+                            winners,
+                            matrices,
+                            parts,
+                            static_cast<int>(d.in),
+                            static_cast<int>(d.hidden),
+                            PointMlpWidth(d).feature_blocks,
+                            static_cast<int>(point_mlp_most_winners(d))};
   d.in < T::kTermsOfStep ? launch_rows<1>(problem, blocks, stream) : launch_rows<2>(problem, blocks, stream);
 }
 

@@ -220,7 +220,8 @@ __device__ __forceinline__ void consume(const PointMlpDims& d, const PointMlpMax
 #pragma unroll 1
       for (int bias = Forward::kB3;; bias = Forward::kB6) {
         fill_rows(bias, z);
-        consumer.multiply(z, [&](int k, std::uint64_t b) { ptx::wgmma_m64n256k16(z, a[k], b, true); });
+        consumer.multiply(
+            z, [&](int k, std::uint64_t b) { ptx::wgmma_m64n256k16(z, a[k], b, true); }, [](int) {});
         if (bias == Forward::kB6) break;
         second_activations(z, hidden, a);
       }

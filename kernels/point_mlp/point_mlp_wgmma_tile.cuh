@@ -139,9 +139,10 @@ class WgmmaConsumer {
   }
 
   /// Products with the next matrix, in this consumer's turn: product(k, b) issues that of inputs 16 k ... 16 k + 15,
-  /// whose weights have descriptor b, into z.
-  template <class Product>
-  __device__ __forceinline__ void multiply(T::Sums& z, const Product& product) {
+  /// whose weights have descriptor b, into z. While those of a slice run, meanwhile(slice) does a quarter of something
+  /// that may read operand A in registers, but not change it.
+  template <class Product, class Meanwhile>
+  __device__ __forceinline__ void multiply(T::Sums& z, const Product& product, const Meanwhile& meanwhile) {
     Turns::wait();
     if constexpr (kStages == T::kSlices) ring_.stage = 0;  // which it is, before every matrix
     int previous = 0;
@@ -154,6 +155,7 @@ class WgmmaConsumer {
 #pragma unroll
       for (int i = 0; i < T::kDepth / 16; ++i) product(T::kDepth / 16 * slice + i, b + T::kNextDepth * i);
       ptx::wgmma_commit_group();
+      meanwhile(slice);
       if (slice > 0) {
         ptx::wgmma_wait_group<1>();
         release(previous);
