@@ -22,8 +22,8 @@ using Json = nlohmann::ordered_json;
 /// Nodes of one Op::type().
 struct OperatorCounts {
   int nodes = 0;
-  Work work;        ///< of the nodes on this device, by their sizes
-  double flop = 0;  ///< useful, by the values they work on; counted on the CPU
+  Work work;         ///< of the nodes on this device, by their sizes
+  double saved = 0;  ///< FLOP that are not useful by the values that nodes work on; counted on the CPU
   std::map<simt::KernelId, simt::KernelCounts> kernels;
 };
 using StepCounts = std::map<std::string, OperatorCounts>;
@@ -49,6 +49,7 @@ void count_kernels(const io::Config& config, const PairSource& source, StepCount
     const Work& work = executor.node_work()[n];
     ++of_type.nodes;
     of_type.work.bytes += work.bytes;
+    of_type.work.flop += work.flop;
     of_type.work.dense_flop += work.dense();
     simt::reset_kernel_counts();
     executor.run(n, n + 1);
@@ -62,9 +63,16 @@ void count_useful_work(const io::Config& config, const PairSource& source, StepC
   Trainer trainer(model, source);
   trainer.executor().start_counting();
   trainer.step();
-  const auto& nodes = trainer.graph().nodes();
-  for (std::size_t n = 0; n < nodes.size(); ++n) {
-    counts[std::string(nodes[n].op->type())].flop += trainer.executor().node_work()[n].flop;
+  const Graph& graph = trainer.graph();
+  const auto specs = [&](const std::vector<TensorId>& tensors) {
+    Specs list;
+    for (const TensorId tensor : tensors) list.push_back(graph.spec(tensor));
+    return list;
+  };
+  for (std::size_t n = 0; n < graph.nodes().size(); ++n) {
+    const Node& node = graph.nodes()[n];
+    const double by_sizes = node.op->work(specs(node.inputs), specs(node.outputs)).flop;
+    counts[std::string(node.op->type())].saved += by_sizes - trainer.executor().node_work()[n].flop;
   }
 }
 
@@ -98,7 +106,7 @@ Json to_json(const StepCounts& counts) {
     for (const auto& [id, kernel] : c.kernels) kernels.push_back(to_json(id, kernel));
     operators.push_back({{"operator", type},
                          {"nodes", c.nodes},
-                         {"useful_multiplies", c.flop / 2},
+                         {"useful_multiplies", (c.work.flop - c.saved) / 2},
                          {"dense_multiplies", c.work.dense_flop / 2},
                          {"least_bytes", c.work.bytes},
                          {"kernels", kernels}});

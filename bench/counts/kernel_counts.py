@@ -35,9 +35,13 @@ def blocks_per_multiprocessor(architecture, registers, threads, shared):
 
 
 def form_of(mangled):
-    """A kernel of roap::cuda's anonymous namespace without the namespace's name, which each compiler makes up; None for others."""
-    match = re.match(r"_ZN4roap4cuda(\d+)", mangled)
-    return mangled[match.end() + int(match.group(1)):] if match else None
+    """A function of roap::cuda without the names of anonymous namespaces, which each compiler makes up; None for others."""
+    if not mangled.startswith("_ZN4roap4cuda"):
+        return None
+    form = ""
+    while match := re.search(r"(\d+)_GLOBAL__N_", mangled):
+        form, mangled = form + mangled[:match.start()], mangled[match.end(1) + int(match.group(1)):]
+    return form + mangled
 
 
 def symbols_of(nm_output):
@@ -130,7 +134,8 @@ def page_of(counts, date):
         f"The published setting with {counts['pairs']} pairs and {counts['tasks']} tasks in bf16, one step on the emulator (shaped like an H100). "
         "No GPU was used, and **nothing here is a time**. "
         f"The step launches {sum(k['launches'] for k in kernels)} kernels, {forms} different ones, for {sum(o['nodes'] for o in counts['operators'])} nodes.", "",
-        "Multiply-adds are in millions: useful ones by the operators' own count of the work (without padding, equal rows and rows that win no maximum), "
+        "Multiply-adds are in millions: useful ones by the operators' own count of the work (without padding, equal rows and rows that win no maximum; "
+        "of `point_mlp` also as the CPU computes rows that differ in y alone, which CUDA does not), "
         "those of an implementation without exact savings (dense), and those of the `mma` and `wgmma` that ran; what has none of these runs on CUDA "
         "cores, which are not counted. MB: the least that must be read and written once, and what threads asked global memory for, from which "
         "caches serve a part.", "",
@@ -191,6 +196,8 @@ def self_test():
         ("shared bound", [blocks_per_multiprocessor(a, 32, 128, 100 << 10) for a in SHARED], [1, 2]),
         ("too much shared", blocks_per_multiprocessor("sm_80", 32, 128, 200 << 10), 0),
         ("other functions", form_of("_ZN4roap4simt5launchEv"), None),
+        ("types of anonymous namespaces", form_of("_ZN4roap4cuda1fINS0_12_GLOBAL__N_11XEEEvv"),
+         form_of("_ZN4roap4cuda1fINS0_17_GLOBAL__N__f_1_x1XEEEvv")),
         ("JSON", json.loads(json_of(counts)), counts),
         ("operator's row", "| `conv2d` | 3 | 3 | 2.0 | 5.0 | 4.0 | 2.00 | 3.0 | 6.0 | 2.00 |" in page, True),
         ("kernel's row", "| `conv2d_product` | 3 | 6 | 128 | 29.3 | 99, 255 | 8 | 4, 2 | 4.0 | 6.0 |" in page, True),

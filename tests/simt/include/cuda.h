@@ -11,9 +11,10 @@ typedef std::uint64_t cuuint64_t;
 enum CUresult : int { CUDA_SUCCESS = 0, CUDA_ERROR_INVALID_VALUE = 1, CUDA_ERROR_NOT_SUPPORTED = 801 };
 
 /// Opaque; the emulator keeps its own description of the tensor in it.
-struct alignas(128) CUtensorMap {
+struct alignas(128) CUtensorMap_st {
   cuuint64_t opaque[16];
 };
+using CUtensorMap = CUtensorMap_st;  // CUDA's names, also in those of kernels
 
 enum CUtensorMapDataType {
   CU_TENSOR_MAP_DATA_TYPE_UINT8 = 0,
