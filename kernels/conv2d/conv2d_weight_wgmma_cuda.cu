@@ -13,8 +13,8 @@ namespace {
 
 struct RowTile {
   static constexpr int kTapsAlong = kManyTaps.taps_along, kOutputs = kManyTaps.outputs, kInputs = kManyTaps.inputs;
-  static constexpr int kGroup = 128,
-                       kConsumers = kTapsAlong;  ///< threads of a warpgroup; a warpgroup for a row of taps
+  static constexpr int kGroup = 128;             ///< threads of a warpgroup
+  static constexpr int kConsumers = kTapsAlong;  ///< a warpgroup for each row of taps
   static constexpr int kConsumerWarps = kGroup * kConsumers / kWarpSize;
   static constexpr int kThreads = kGroup * kConsumers + kWarpSize;  ///< and one warp whose first lane copies
   static constexpr int kChannels = 64, kImageBytes = 2 * kChannels;
@@ -184,9 +184,8 @@ __device__ __forceinline__ void multiply_rows(RowTile::Sums& sums, const ConvWei
 ///           [splits][outputs][taps][inputs]
 /// Mapping   a block owns 3 x 3 taps by 64 x 64 channels of one split, each of three consumers a row of taps, all sums
 ///           in registers. Its units are images at all rows of some columns
-/// Memory    dy and x once per block of channels. Layer 1 of ResNet-18: 256 B from L2 for each position of an image,
-/// for
-///           62 kFLOP, 240 FLOP/B; four rows of x and two of dy in shared memory
+/// Memory    dy and x once per block of channels. Layer 1 of ResNet-18: 256 B from L2 for 62 kFLOP, 240 FLOP/B, at each
+///           position of an image; four rows of x and two of dy in shared memory
 /// Numerics  bf16 products, f32 sums: rows of results, columns, images, then units, ascending within a split
 /// Limits    sm_90a; inputs and outputs are multiples of 8; a map has fewer than 2^31 elements an image; units of
 ///           16 kSlices images
@@ -242,6 +241,7 @@ std::int64_t source_elements(const ConvWeight& p) {
 }
 
 void launch_one_tap(const ConvWeight& p, const WeightOperands& operands, float* parts, Stream stream) {
+  static_assert(kMostConv2dMembers <= kMostOuterProblems);
   OuterOperands maps;
   for (int i = 0; i < p.members; ++i) {
     maps.a[i] = outer_operand(operands.dy[i], p.images, result_elements(p));
