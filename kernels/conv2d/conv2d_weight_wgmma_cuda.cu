@@ -125,7 +125,6 @@ __device__ __forceinline__ void multiply_row(RowTile::Sums& sums, const WeightBl
   std::uint64_t of_dy = ptx::wgmma_descriptor_mn(dy, 0);
   const std::uint64_t first = ptx::wgmma_descriptor_mn(x, 0);
   int source = u.columns.begin * b.x.stride - b.x.padding;  // of the first tap, if there is one
-  ptx::wgmma_fence();
 #pragma unroll 1
   for (int column = 0; column < u.columns.size; ++column, of_dy += kCell, source += b.x.stride) {
 #pragma unroll
@@ -133,6 +132,7 @@ __device__ __forceinline__ void multiply_row(RowTile::Sums& sums, const WeightBl
       const int position = source + tap;
       if (tap >= b.x.taps || position < 0 || position >= b.x.sources) continue;
       const std::uint64_t of_x = first + static_cast<unsigned>(position - u.source_columns.begin) * kCell;
+      ptx::wgmma_fence();
 #pragma unroll
       for (int k = 0; k < kSlices; ++k) ptx::wgmma_m64n64k16_mn(sums[tap], of_dy + kSlice * k, of_x + kSlice * k, true);
     }
