@@ -1,5 +1,4 @@
 #include "kernels/common/launch.h"
-#include "kernels/common/ptx/setmaxnreg.h"
 #include "kernels/point_mlp/point_mlp_backward_assistant.cuh"
 #include "kernels/point_mlp/point_mlp_backward_wgmma.cuh"
 
@@ -203,19 +202,8 @@ __global__ void __launch_bounds__(T::kThreads, 1)
     ptx::fence_proxy_async();
   }
   ptx::cluster_sync();
-  if (group == T::kConsumers) {
-    ptx::setmaxnreg_decrease<40>();
-    const int warp = uniform_warp() % 4;
-    if (warp == T::kConsumers) {
-      if (lane_index() == 0) copy_matrices(p, control);
-      __syncwarp();
-    } else if (warp < T::kConsumers) {
-      RowsAssistant(p, control).run();
-    }
-  } else {
-    ptx::setmaxnreg_increase<232>();
-    Backward<kSteps>(p, control).run();
-  }
+  wgmma_roles([&] { copy_matrices(p, control); }, [&](int) { RowsAssistant(p, control).run(); },
+              [&] { Backward<kSteps>(p, control).run(); });
   ptx::cluster_sync();  // totals are complete; and the other block may still write to this one's stages and barriers
   write_parts(p);
 }

@@ -1,7 +1,6 @@
 #include "kernels/common/hopper.h"
 #include "kernels/common/launch.h"
 #include "kernels/common/ptx/fence.h"
-#include "kernels/common/ptx/setmaxnreg.h"
 #include "kernels/point_mlp/point_mlp_wgmma_tile.cuh"
 
 namespace roap::cuda {
@@ -258,19 +257,9 @@ __global__ void __launch_bounds__(T::kThreads, 1)
     ptx::fence_proxy_async();
   }
   ptx::cluster_sync();
-  if (group == T::kConsumers) {
-    ptx::setmaxnreg_decrease<40>();
-    const int warp = uniform_warp() % 4;
-    if (warp == T::kConsumers) {
-      if (lane_index() == 0) copy_slices(rows.d, w.matrices, feature_block, out.pieces, barriers);
-      __syncwarp();
-    } else if (warp < T::kConsumers) {
-      prepare_inputs(rows, w.gram, out.pieces, warp, barriers);
-    }
-  } else {
-    ptx::setmaxnreg_increase<232>();
-    consume<kSteps>(rows.d, out, group, barriers);
-  }
+  wgmma_roles([&] { copy_slices(rows.d, w.matrices, feature_block, out.pieces, barriers); },
+              [&](int consumer) { prepare_inputs(rows, w.gram, out.pieces, consumer, barriers); },
+              [&] { consume<kSteps>(rows.d, out, group, barriers); });
   ptx::cluster_sync();  // the other block may still write to this one's stages and barriers
 }
 

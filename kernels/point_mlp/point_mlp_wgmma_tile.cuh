@@ -6,6 +6,7 @@
 #include "kernels/common/ptx/cluster.h"
 #include "kernels/common/ptx/mbarrier.h"
 #include "kernels/common/ptx/opaque.h"
+#include "kernels/common/ptx/setmaxnreg.h"
 #include "kernels/common/ptx/wgmma.h"
 #include "kernels/common/stage_ring.cuh"
 #include "kernels/point_mlp/point_mlp_row.cuh"
@@ -104,6 +105,25 @@ struct WgmmaThread {
  private:
   static __device__ __forceinline__ std::uint32_t of_block() { return ptx::opaque(threadIdx.x); }
 };
+
+/// What the warpgroups of a block do: consume() the first two, with most of the registers; of the third one, one thread
+/// does copy() and a warp for each consumer assist(consumer).
+template <class Copy, class Assist, class Consume>
+__device__ __forceinline__ void wgmma_roles(const Copy& copy, const Assist& assist, const Consume& consume) {
+  using T = WgmmaTile;
+  if (uniform_warp() / 4 < T::kConsumers) {
+    ptx::setmaxnreg_increase<232>();
+    consume();
+    return;
+  }
+  ptx::setmaxnreg_decrease<40>();
+  const int warp = uniform_warp() % 4;
+  if (warp < T::kConsumers) assist(warp);
+  if (warp == T::kConsumers) {
+    if (lane_index() == 0) copy();
+    __syncwarp();
+  }
+}
 
 /// Something that the consumers do in turns, number 0 first, with two named barriers from kBarrier on.
 template <std::uint32_t kBarrier>
