@@ -249,8 +249,9 @@ std::unique_ptr<Peer> onednn_peer(const Op& op, const RunContext& c) {
                                              static_cast<const Conv2dBackwardDataOp&>(op).dims(), c);
   }
   if (type == "conv2d_backward_weight") {
-    return std::make_unique<ConvolutionPeer>(Conv2dPass::backward_weight,
-                                             static_cast<const Conv2dBackwardWeightOp&>(op).dims(), c);
+    const auto& weight = static_cast<const Conv2dBackwardWeightOp&>(op);
+    if (weight.members() > 1) return nullptr;
+    return std::make_unique<ConvolutionPeer>(Conv2dPass::backward_weight, weight.dims(), c);
   }
   if (type.starts_with("linear")) return linear_peer(type, c);
   if (type == "layer_norm") {

@@ -120,7 +120,8 @@ std::unique_ptr<Peer> peer_without_saving(const Op& op, const RunContext& c) {
     return convolution(Conv2dPass::backward_data, static_cast<const Conv2dBackwardDataOp&>(op).dims());
   }
   if (type == "conv2d_backward_weight") {
-    return convolution(Conv2dPass::backward_weight, static_cast<const Conv2dBackwardWeightOp&>(op).dims());
+    const auto& weight = static_cast<const Conv2dBackwardWeightOp&>(op);
+    return weight.members() == 1 ? convolution(Conv2dPass::backward_weight, weight.dims()) : nullptr;
   }
   return nullptr;
 }

@@ -97,6 +97,12 @@ std::unique_ptr<Conv2dPlan> conv2d_positions_plan(Conv2dPass pass, const Conv2dD
 
 namespace cuda {
 
+/// dy [n, ho, wo, co], x [n, h, w, ci] -> dw, of one of several convolutions of the same sizes.
+struct Conv2dMember {
+  const void *dy, *x;
+  float* dw;
+};
+
 /// As in cpu, on the device. a, b and result are as there, but x, y and their gradients are stored as T: float
 /// (products and sums in f32) or Bf16 (products of bf16 on tensor cores, weights rounded to bf16, sums in f32); w and
 /// dw are float.
@@ -110,6 +116,10 @@ class Conv2dPlan {
   /// `workspace`: device memory of workspace_bytes(), aligned to 256 bytes.
   virtual void run(const void* a, const void* b, void* result, bool accumulate, std::byte* workspace,
                    Stream stream) const = 0;
+  /// Backward weight of several convolutions, one after the other where a plan has no better way.
+  virtual void run_members(std::span<const Conv2dMember> members, std::byte* workspace, Stream stream) const {
+    for (const auto& [dy, x, dw] : members) run(dy, x, dw, false, workspace, stream);
+  }
 };
 
 /// A forward pass that finds the moments of y, as it is stored, on the way.
@@ -122,31 +132,13 @@ class Conv2dMomentsPlan : public Conv2dPlan {
 /// The plan that suits the sizes best, for storage in Bf16.
 std::unique_ptr<Conv2dMomentsPlan> conv2d_moments_plan(const Conv2dDims& dims);
 
-/// dy [n, ho, wo, co], x [n, h, w, ci] -> dw, of one of several convolutions of the same sizes.
-struct Conv2dMember {
-  const void *dy, *x;
-  float* dw;
-};
-/// Backward weight of several convolutions of the same sizes.
-class Conv2dWeightsPlan {
- public:
-  Conv2dWeightsPlan() = default;
-  Conv2dWeightsPlan(const Conv2dWeightsPlan&) = delete;
-  Conv2dWeightsPlan& operator=(const Conv2dWeightsPlan&) = delete;
-  virtual ~Conv2dWeightsPlan() = default;
-  [[nodiscard]] virtual std::size_t workspace_bytes() const = 0;
-  virtual void run(std::span<const Conv2dMember> members, std::byte* workspace, Stream stream) const = 0;
-};
-/// The plan that suits the sizes best, for storage in Bf16; `members`: at most kMostConv2dMembers.
-std::unique_ptr<Conv2dWeightsPlan> conv2d_weights_plan(const Conv2dDims& dims, int members);
-
-/// The plan that suits the sizes best.
+/// The plan that suits the sizes best; for backward weight, of so many members, at most kMostConv2dMembers.
 template <class T>
-std::unique_ptr<Conv2dPlan> conv2d_plan(Conv2dPass pass, const Conv2dDims& dims);
+std::unique_ptr<Conv2dPlan> conv2d_plan(Conv2dPass pass, const Conv2dDims& dims, int members);
 template <>
-std::unique_ptr<Conv2dPlan> conv2d_plan<float>(Conv2dPass pass, const Conv2dDims& dims);
+std::unique_ptr<Conv2dPlan> conv2d_plan<float>(Conv2dPass pass, const Conv2dDims& dims, int members);
 template <>
-std::unique_ptr<Conv2dPlan> conv2d_plan<Bf16>(Conv2dPass pass, const Conv2dDims& dims);
+std::unique_ptr<Conv2dPlan> conv2d_plan<Bf16>(Conv2dPass pass, const Conv2dDims& dims, int members);
 
 }  // namespace cuda
 }  // namespace roap

@@ -23,13 +23,7 @@ void run_backward_data(const Op& op, const RunContext& c) {
 
 template <class Real>
 void run_backward_weight(const Op& op, const RunContext& c) {
-  const Conv2dDims& d = static_cast<const Conv2dBackwardWeightOp&>(op).dims();
-  reference::conv2d_backward_weight(d, c.in<Real>(0), c.in<Real>(1), c.out<Real>(0));
-}
-
-template <class Real>
-void run_backward_weights(const Op& op, const RunContext& c) {
-  const auto& weights = static_cast<const Conv2dBackwardWeightsOp&>(op);
+  const auto& weights = static_cast<const Conv2dBackwardWeightOp&>(op);
   for (std::size_t i = 0; i < static_cast<std::size_t>(weights.members()); ++i) {
     reference::conv2d_backward_weight(weights.dims(), c.in<Real>(2 * i), c.in<Real>(2 * i + 1), c.out<Real>(i));
   }
@@ -63,7 +57,7 @@ OpCase bf16_case(const Conv2dDims& d) {
 OpCase weights_case(const Conv2dDims& d, int members, bool bf16) {
   OpCase c = conv2d_case(d);
   c.name += fmt::format("_weights_of_{}{}", members, bf16 ? "_bf16" : "");
-  c.op = std::make_shared<Conv2dBackwardWeightsOp>(d, members);
+  c.op = std::make_shared<Conv2dBackwardWeightOp>(d, members);
   c.inputs.clear();
   const auto add = [&](const std::string& name, const Shape& shape) {
     CaseInput input = CaseInput::normal(name, shape).constant();
@@ -94,8 +88,7 @@ OperatorTests conv2d_tests() {
   OperatorTests tests;
   tests.references = {{"conv2d", ROAP_REFERENCE(run_forward)},
                       {"conv2d_backward_data", ROAP_REFERENCE(run_backward_data)},
-                      {"conv2d_backward_weight", ROAP_REFERENCE(run_backward_weight)},
-                      {"conv2d_backward_weights", ROAP_REFERENCE(run_backward_weights)}};
+                      {"conv2d_backward_weight", ROAP_REFERENCE(run_backward_weight)}};
   //               n  h  w  ci  co  kh kw s  p
   tests.cases = {conv2d_case({1, 1, 1, 1, 1, 1, 1, 1, 0}),
                  conv2d_case({3, 8, 8, 1, 16, 7, 7, 2, 3}),  // digits, ImageNet stem

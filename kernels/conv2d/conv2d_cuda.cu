@@ -204,13 +204,18 @@ class ProductPlan : public Conv2dMomentsPlan {
 };
 
 /// Backward weight in bf16. Workspace: the parts.
-class WeightPlan : public Conv2dWeightsPlan {
+class WeightPlan : public Conv2dPlan {
  public:
   WeightPlan(const Conv2dDims& d, int members) : dims_(d), weight_(conv_weight(d, members, conv_has_warpgroups())) {}
   [[nodiscard]] std::size_t workspace_bytes() const override {
     return sizeof(float) * weight_.parts.elements() * static_cast<std::size_t>(weight_.members);
   }
-  void run(std::span<const Conv2dMember> members, std::byte* workspace, Stream stream) const override {
+  void run(const void* a, const void* b, void* result, bool /*accumulate*/, std::byte* workspace,
+           Stream stream) const override {
+    const Conv2dMember member{a, b, static_cast<float*>(result)};
+    run_members({&member, 1}, workspace, stream);
+  }
+  void run_members(std::span<const Conv2dMember> members, std::byte* workspace, Stream stream) const override {
     auto* parts = reinterpret_cast<float*>(workspace);
     WeightOperands operands;
     WeightGradients gradients{.members = weight_.members};
@@ -226,21 +231,6 @@ class WeightPlan : public Conv2dWeightsPlan {
  private:
   Conv2dDims dims_;
   ConvWeight weight_;
-};
-
-/// The same of one convolution.
-class OneWeightPlan : public Conv2dPlan {
- public:
-  explicit OneWeightPlan(const Conv2dDims& d) : plan_(d, 1) {}
-  [[nodiscard]] std::size_t workspace_bytes() const override { return plan_.workspace_bytes(); }
-  void run(const void* a, const void* b, void* result, bool /*accumulate*/, std::byte* workspace,
-           Stream stream) const override {
-    const Conv2dMember member{a, b, static_cast<float*>(result)};
-    plan_.run({&member, 1}, workspace, stream);
-  }
-
- private:
-  WeightPlan plan_;
 };
 
 /// Forward in bf16 for few input channels. Workspace: moments where the plan is made for them.
@@ -299,16 +289,12 @@ std::unique_ptr<Conv2dMomentsPlan> conv2d_moments_plan(const Conv2dDims& d) {
   return std::make_unique<ProductPlan>(Conv2dPass::forward, d, true);
 }
 
-std::unique_ptr<Conv2dWeightsPlan> conv2d_weights_plan(const Conv2dDims& d, int members) {
-  return std::make_unique<WeightPlan>(d, members);
-}
-
 template <>
-std::unique_ptr<Conv2dPlan> conv2d_plan<Bf16>(Conv2dPass pass, const Conv2dDims& d) {
+std::unique_ptr<Conv2dPlan> conv2d_plan<Bf16>(Conv2dPass pass, const Conv2dDims& d, int members) {
   if (pass == Conv2dPass::forward && conv_stem_fits(d, false)) return std::make_unique<StemPlan>(d, false);
   if (pass == Conv2dPass::backward_weight) {
     if (conv_stem_fits(d, true)) return std::make_unique<StemWeightPlan>(d);
-    return std::make_unique<OneWeightPlan>(d);
+    return std::make_unique<WeightPlan>(d, members);
   }
   return std::make_unique<ProductPlan>(pass, d, false);
 }

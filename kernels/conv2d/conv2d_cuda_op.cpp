@@ -15,60 +15,32 @@ namespace roap {
 namespace {
 
 template <class T>
-std::unique_ptr<cuda::Conv2dPlan> make_plan(Conv2dPass pass, const Conv2dDims& dims) {
+std::unique_ptr<cuda::Conv2dPlan> make_plan(Conv2dPass pass, const Conv2dDims& dims, int members) {
 #ifdef ROAP_HAS_CUDNN
   if (cuda_options().cudnn) return cuda::conv2d_cudnn_plan<T>(pass, dims, AlgorithmChoice::estimated);
 #endif
-  return cuda::conv2d_plan<T>(pass, dims);
+  return cuda::conv2d_plan<T>(pass, dims, members);
 }
 
 class Conv2dCudaState : public OpState {
  public:
-  Conv2dCudaState(Conv2dPass pass, const Conv2dDims& dims, DType dtype) {
-    cuda::with_storage(dtype, [&]<class T>() { plan_ = make_plan<T>(pass, dims); });
+  Conv2dCudaState(Conv2dPass pass, const Conv2dDims& dims, DType dtype, int members = 1) {
+    cuda::with_storage(dtype, [&]<class T>() { plan_ = make_plan<T>(pass, dims, members); });
   }
   [[nodiscard]] std::size_t workspace_bytes() const override { return plan_->workspace_bytes(); }
   void run(const RunContext& c) const {
     plan_->run(c.in<void>(0), c.in<void>(1), c.out<void>(0), c.accumulate(0), c.workspace(), c.stream());
   }
+  void run_members(const RunContext& c) const {
+    std::vector<cuda::Conv2dMember> members;
+    for (std::size_t i = 0; i < c.output_specs().size(); ++i) {
+      members.push_back({c.in<void>(2 * i), c.in<void>(2 * i + 1), c.out<float>(i)});
+    }
+    plan_->run_members(members, c.workspace(), c.stream());
+  }
 
  private:
   std::unique_ptr<cuda::Conv2dPlan> plan_;
-};
-
-bool runs_cudnn() {
-#ifdef ROAP_HAS_CUDNN
-  return cuda_options().cudnn;
-#else
-  return false;
-#endif
-}
-
-/// Weight gradients of several convolutions: together in bf16, else one after the other.
-class Conv2dWeightsCudaState : public OpState {
- public:
-  Conv2dWeightsCudaState(const Conv2dDims& dims, int members, DType dtype) {
-    if (dtype == DType::bf16 && !runs_cudnn()) {
-      together_ = cuda::conv2d_weights_plan(dims, members);
-    } else {
-      cuda::with_storage(dtype, [&]<class T>() { one_ = make_plan<T>(Conv2dPass::backward_weight, dims); });
-    }
-  }
-  [[nodiscard]] std::size_t workspace_bytes() const override {
-    return together_ ? together_->workspace_bytes() : one_->workspace_bytes();
-  }
-  void run(const RunContext& c, int count) const {
-    std::vector<cuda::Conv2dMember> members;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-      members.push_back({c.in<void>(2 * i), c.in<void>(2 * i + 1), c.out<float>(i)});
-    }
-    if (together_) return together_->run(members, c.workspace(), c.stream());
-    for (const auto& [dy, x, dw] : members) one_->run(dy, x, dw, false, c.workspace(), c.stream());
-  }
-
- private:
-  std::unique_ptr<cuda::Conv2dWeightsPlan> together_;
-  std::unique_ptr<cuda::Conv2dPlan> one_;
 };
 
 /// Forward with the moments of y, which our kernels for bf16 find on the way.
@@ -110,9 +82,15 @@ class Conv2dThenMomentsCudaState : public Conv2dCudaState {
   std::optional<cuda::CounterState> statistics_;
 };
 
-bool finds_moments(DType dtype) { return dtype == DType::bf16 && !runs_cudnn(); }
+bool finds_moments(DType dtype) {
+#ifdef ROAP_HAS_CUDNN
+  if (cuda_options().cudnn) return false;
+#endif
+  return dtype == DType::bf16;
+}
 
 void run(const Op& /*op*/, const RunContext& c) { c.state<Conv2dCudaState>().run(c); }
+void run_backward_weight(const Op& /*op*/, const RunContext& c) { c.state<Conv2dCudaState>().run_members(c); }
 
 void run_forward(const Op& op, const RunContext& c) {
   if (!static_cast<const Conv2dOp&>(op).moments()) return run(op, c);
@@ -135,33 +113,29 @@ std::unique_ptr<OpState> prepare_backward_data(const Op& op, const Specs& inputs
 }
 
 std::unique_ptr<OpState> prepare_backward_weight(const Op& op, const Specs& inputs, const Specs& /*outputs*/) {
-  const Conv2dDims& dims = static_cast<const Conv2dBackwardWeightOp&>(op).dims();
-  return std::make_unique<Conv2dCudaState>(Conv2dPass::backward_weight, dims, inputs[0].dtype);
-}
-
-void run_weights(const Op& op, const RunContext& c) {
-  c.state<Conv2dWeightsCudaState>().run(c, static_cast<const Conv2dBackwardWeightsOp&>(op).members());
-}
-
-std::unique_ptr<OpState> prepare_weights(const Op& op, const Specs& inputs, const Specs& /*outputs*/) {
-  const auto& weights = static_cast<const Conv2dBackwardWeightsOp&>(op);
-  return std::make_unique<Conv2dWeightsCudaState>(weights.dims(), weights.members(), inputs[0].dtype);
+  const auto& weight = static_cast<const Conv2dBackwardWeightOp&>(op);
+  return std::make_unique<Conv2dCudaState>(Conv2dPass::backward_weight, weight.dims(), inputs[0].dtype,
+                                           weight.members());
 }
 
 #ifdef ROAP_HAS_CUDNN
 
 class CudnnNode : public LibraryNode {
  public:
-  CudnnNode(Conv2dPass pass, const Conv2dDims& dims, DType dtype) {
+  CudnnNode(Conv2dPass pass, const Conv2dDims& dims, DType dtype) : pass_(pass) {
     cuda::with_storage(dtype,
                        [&]<class T>() { plan_ = cuda::conv2d_cudnn_plan<T>(pass, dims, AlgorithmChoice::measured); });
   }
   [[nodiscard]] std::size_t workspace_bytes() const override { return plan_->workspace_bytes(); }
   void run(const RunContext& c, std::span<void* const> outputs, std::byte* workspace) override {
-    plan_->run(c.in<void>(0), c.in<void>(1), outputs[0], false, workspace, c.stream());
+    const std::size_t members = pass_ == Conv2dPass::backward_weight ? outputs.size() : 1;
+    for (std::size_t i = 0; i < members; ++i) {
+      plan_->run(c.in<void>(2 * i), c.in<void>(2 * i + 1), outputs[i], false, workspace, c.stream());
+    }
   }
 
  private:
+  Conv2dPass pass_;
   std::unique_ptr<cuda::Conv2dPlan> plan_;
 };
 
@@ -192,8 +166,7 @@ void conv2d_register_cuda() {
 #endif
   register_cuda("conv2d", {run_forward, prepare_forward});
   register_cuda("conv2d_backward_data", {run, prepare_backward_data});
-  register_cuda("conv2d_backward_weight", {run, prepare_backward_weight});
-  register_cuda("conv2d_backward_weights", {run_weights, prepare_weights});
+  register_cuda("conv2d_backward_weight", {run_backward_weight, prepare_backward_weight});
 }
 
 }  // namespace roap

@@ -174,7 +174,7 @@ class F32WeightPlan : public Conv2dPlan {
 }  // namespace
 
 template <>
-std::unique_ptr<Conv2dPlan> conv2d_plan<float>(Conv2dPass pass, const Conv2dDims& d) {
+std::unique_ptr<Conv2dPlan> conv2d_plan<float>(Conv2dPass pass, const Conv2dDims& d, int /*members*/) {
   if (pass == Conv2dPass::backward_weight) return std::make_unique<F32WeightPlan>(d);
   return std::make_unique<F32ProductPlan>(pass, d);
 }

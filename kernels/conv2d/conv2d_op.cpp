@@ -126,27 +126,11 @@ Work Conv2dBackwardDataOp::work(const Specs& inputs, const Specs& /*outputs*/) c
 }
 
 Specs Conv2dBackwardWeightOp::infer(const Specs& inputs) const {
-  expect_real_rank(type(), "dy", inputs[0], 4);
-  expect_spec(type(), "dy", inputs[0], y_spec(dims_, inputs[0].dtype));
-  expect_spec(type(), "x", inputs[1], x_spec(dims_, inputs[0].dtype));
-  return {w_spec(dims_)};
-}
-
-std::unique_ptr<OpState> Conv2dBackwardWeightOp::prepare(const Specs& /*inputs*/, const Specs& /*outputs*/) const {
-  return std::make_unique<Conv2dState>(Conv2dPass::backward_weight, dims_);
-}
-
-void Conv2dBackwardWeightOp::run_cpu(const RunContext& c) const { c.state<Conv2dState>().run(c); }
-
-Work Conv2dBackwardWeightOp::work(const Specs& inputs, const Specs& /*outputs*/) const {
-  return conv2d_work(dims_, inputs[0].dtype);
-}
-
-Specs Conv2dBackwardWeightsOp::infer(const Specs& inputs) const {
   if (inputs.size() != 2 * static_cast<std::size_t>(members_)) {
     throw ShapeError(
         fmt::format("[{}] {} members: expected dy and x of each, got {} inputs", type(), members_, inputs.size()));
   }
+  expect_real_rank(type(), "dy", inputs[0], 4);
   for (std::size_t i = 0; i < inputs.size(); i += 2) {
     expect_spec(type(), "dy", inputs[i], y_spec(dims_, inputs[0].dtype));
     expect_spec(type(), "x", inputs[i + 1], x_spec(dims_, inputs[0].dtype));
@@ -154,15 +138,15 @@ Specs Conv2dBackwardWeightsOp::infer(const Specs& inputs) const {
   return Specs(static_cast<std::size_t>(members_), w_spec(dims_));
 }
 
-std::unique_ptr<OpState> Conv2dBackwardWeightsOp::prepare(const Specs& /*inputs*/, const Specs& /*outputs*/) const {
+std::unique_ptr<OpState> Conv2dBackwardWeightOp::prepare(const Specs& /*inputs*/, const Specs& /*outputs*/) const {
   return std::make_unique<Conv2dState>(Conv2dPass::backward_weight, dims_);
 }
 
-void Conv2dBackwardWeightsOp::run_cpu(const RunContext& c) const {
+void Conv2dBackwardWeightOp::run_cpu(const RunContext& c) const {
   for (std::size_t i = 0; i < static_cast<std::size_t>(members_); ++i) c.state<Conv2dState>().run(c, 2 * i, i);
 }
 
-Work Conv2dBackwardWeightsOp::work(const Specs& inputs, const Specs& /*outputs*/) const {
+Work Conv2dBackwardWeightOp::work(const Specs& inputs, const Specs& /*outputs*/) const {
   Work work = conv2d_work(dims_, inputs[0].dtype);
   for (double* share : {&work.flop, &work.bytes, &work.dense_flop}) *share *= members_;
   return work;
@@ -173,7 +157,7 @@ void group_conv2d_weight_gradients(Graph& graph) {
   const auto dims_at = [&](std::size_t i) -> const Conv2dDims* {
     const Node& node = graph.nodes()[i];
     const auto* op = dynamic_cast<const Conv2dBackwardWeightOp*>(node.op.get());
-    const bool can_wait = op != nullptr && graph.spec(node.inputs[0]).dtype == DType::bf16 &&
+    const bool can_wait = op != nullptr && op->members() == 1 && graph.spec(node.inputs[0]).dtype == DType::bf16 &&
                           graph.info(node.outputs[0]).storage == Storage::persistent;
     return can_wait ? &op->dims() : nullptr;
   };
@@ -188,7 +172,7 @@ void group_conv2d_weight_gradients(Graph& graph) {
       continue;
     }
     Node group{fmt::format("{}_and_{}_more", graph.nodes()[positions.back()].name, positions.size() - 1),
-               std::make_shared<Conv2dBackwardWeightsOp>(*dims_at(first), static_cast<int>(positions.size())),
+               std::make_shared<Conv2dBackwardWeightOp>(*dims_at(first), static_cast<int>(positions.size())),
                {},
                {},
                std::vector<bool>(positions.size(), false)};

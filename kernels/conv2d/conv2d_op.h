@@ -45,26 +45,12 @@ class Conv2dBackwardDataOp : public Op {
   Conv2dDims dims_;
 };
 
-/// Inputs dy, x (both f32 or both bf16); output dw.
+/// Of one convolution, or of several of the same sizes (members). Inputs dy, x (both f32 or both bf16) of each; outputs
+/// dw of each.
 class Conv2dBackwardWeightOp : public Op {
  public:
-  explicit Conv2dBackwardWeightOp(const Conv2dDims& dims) : dims_(dims) {}
+  explicit Conv2dBackwardWeightOp(const Conv2dDims& dims, int members = 1) : dims_(dims), members_(members) {}
   [[nodiscard]] std::string_view type() const override { return "conv2d_backward_weight"; }
-  [[nodiscard]] const Conv2dDims& dims() const { return dims_; }
-  [[nodiscard]] Specs infer(const Specs& inputs) const override;
-  [[nodiscard]] std::unique_ptr<OpState> prepare(const Specs& inputs, const Specs& outputs) const override;
-  void run_cpu(const RunContext& context) const override;
-  [[nodiscard]] Work work(const Specs& inputs, const Specs& outputs) const override;
-
- private:
-  Conv2dDims dims_;
-};
-
-/// Backward weight of several convolutions of the same sizes. Inputs dy, x of each; outputs dw of each.
-class Conv2dBackwardWeightsOp : public Op {
- public:
-  Conv2dBackwardWeightsOp(const Conv2dDims& dims, int members) : dims_(dims), members_(members) {}
-  [[nodiscard]] std::string_view type() const override { return "conv2d_backward_weights"; }
   [[nodiscard]] const Conv2dDims& dims() const { return dims_; }
   [[nodiscard]] int members() const { return members_; }
   [[nodiscard]] Specs infer(const Specs& inputs) const override;
@@ -79,7 +65,7 @@ class Conv2dBackwardWeightsOp : public Op {
 
 /// Computes weight gradients in bf16 of up to kMostConv2dMembers convolutions of the same sizes by one node, where the
 /// last of them was. On a card every multiprocessor adds up a part of a gradient and writes it; the fewer gradients it
-/// works at, the more it adds up before. ResNet-18: 11 launches instead of 20, and half of the bytes of the parts.
+/// works at, the more it adds up before. ResNet-18: 11 nodes instead of 20, and half of the bytes of the parts.
 void group_conv2d_weight_gradients(Graph& graph);
 
 /// Appends y = conv(x) with weight NAME.weight [out_channels, ci, kernel, kernel], initialised like torchvision's

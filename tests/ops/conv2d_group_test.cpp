@@ -22,10 +22,12 @@ struct Chain {
     append_backward(graph, {{x, graph.input("dy", graph.spec(x))}});
   }
 
-  [[nodiscard]] std::vector<const Node*> nodes(std::string_view type) const {
+  /// Weight gradients of one convolution, or those of several.
+  [[nodiscard]] std::vector<const Node*> gradients(bool of_several) const {
     std::vector<const Node*> found;
     for (const Node& node : graph.nodes()) {
-      if (node.op->type() == type) found.push_back(&node);
+      const auto* op = dynamic_cast<const Conv2dBackwardWeightOp*>(node.op.get());
+      if (op != nullptr && (op->members() > 1) == of_several) found.push_back(&node);
     }
     return found;
   }
@@ -33,7 +35,7 @@ struct Chain {
 
 TEST(Conv2dGroup, ConvolutionsOfTheSameSizesShareANode) {
   Chain chain(DType::bf16, {8, 8, 8, 16, 8, 8});  // three of 8 to 8, one of 8 to 16, one of 16 to 8
-  const std::vector<const Node*> single = chain.nodes("conv2d_backward_weight");
+  const std::vector<const Node*> single = chain.gradients(false);
   ASSERT_EQ(single.size(), 5u);
   std::vector<TensorId> inputs, outputs;
   for (const int i : {0, 3, 4}) {  // conv5, conv2, conv1, as the backward pass comes to them
@@ -44,8 +46,8 @@ TEST(Conv2dGroup, ConvolutionsOfTheSameSizesShareANode) {
 
   group_conv2d_weight_gradients(chain.graph);
   EXPECT_EQ(chain.graph.nodes().size(), before - 2);
-  EXPECT_EQ(chain.nodes("conv2d_backward_weight").size(), 2u);
-  const std::vector<const Node*> groups = chain.nodes("conv2d_backward_weights");
+  EXPECT_EQ(chain.gradients(false).size(), 2u);
+  const std::vector<const Node*> groups = chain.gradients(true);
   ASSERT_EQ(groups.size(), 1u);
   EXPECT_EQ(groups[0]->inputs, inputs);
   EXPECT_EQ(groups[0]->outputs, outputs);
@@ -56,11 +58,11 @@ TEST(Conv2dGroup, ConvolutionsOfTheSameSizesShareANode) {
 TEST(Conv2dGroup, HoldsAsManyAsAKernelTakes) {
   Chain chain(DType::bf16, std::vector<std::int64_t>(8, 8));  // seven
   group_conv2d_weight_gradients(chain.graph);
-  const std::vector<const Node*> groups = chain.nodes("conv2d_backward_weights");
+  const std::vector<const Node*> groups = chain.gradients(true);
   ASSERT_EQ(groups.size(), 2u);
   EXPECT_EQ(groups[0]->outputs.size(), static_cast<std::size_t>(kMostConv2dMembers));
   EXPECT_EQ(groups[1]->outputs.size(), 3u);
-  EXPECT_TRUE(chain.nodes("conv2d_backward_weight").empty());
+  EXPECT_TRUE(chain.gradients(false).empty());
 }
 
 TEST(Conv2dGroup, LeavesF32Alone) {
